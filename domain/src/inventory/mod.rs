@@ -1,0 +1,461 @@
+//! Seats, holds, reservations, orders, payment intents, ledger and outbox of one event.
+//!
+//! | Invariant | Where it is kept |
+//! |---|---|
+//! | a seat is available, held by one, sold to one, or blocked; counts add up | [`seats::Seats::set`], [`Inventory::check`], the primary key of `taken` |
+//! | every hold ends exactly once | [`reservation::Status::can_become`], the tick at `hold_expires_at` |
+//! | nothing is sold without an authorised payment, nothing captured without its seats sold | `decide_payment.rs`: the capture is an errand of the same commit |
+//! | the ledger replayed gives the seat map | every change of a seat carries its [`ledger::Entry`] |
+//!
+//! In memory are the seats, the live holds, and per user and admission what limits need; everything else stays in
+//! rows and is brought in by [`Inventory::recall`], one reservation at a time. Bounds: seats by
+//! [`crate::event::SEATS_MAX`], live holds by seats, intents of a reservation by [`reservation::INTENTS_MAX`], ended
+//! admissions by the admissions of one hour, errands by reservations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    event::Event,
+    id::{ReservationKey, UserId},
+    idempotency::Idempotency,
+    machine::{Decision, Machine},
+    refusal::Refusal,
+    seat_map::SeatMap,
+    stock::Stock,
+    time::Millis,
+};
+
+pub mod best;
+mod command;
+mod decide_event;
+mod decide_hold;
+mod decide_payment;
+mod draft;
+pub mod errand;
+pub mod ledger;
+pub mod reservation;
+pub mod seats;
+#[cfg(test)]
+mod tests;
+
+pub use command::{Admission, Command, Cursor, Effect, Query, Reply, Wish};
+use errand::Errand;
+use ledger::{Entry, EntryType, Notification};
+use reservation::{Reservation, Status};
+use seats::{SeatState, Seats};
+
+/// What became true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The event is described like this from now on.
+    Configured(Box<Event>),
+    /// A reservation came into being or moved, and its seats with it. This is its new row.
+    Moved(Box<Reservation>, Box<Entry>),
+    /// A reservation's intents changed; its seats did not.
+    Updated(Box<Reservation>),
+    /// Seats were blocked or unblocked, as the entry says.
+    Blocked(Box<Entry>),
+    /// The outside world is to be told.
+    Notified(Box<Notification>),
+    /// An admission is over before its time.
+    AdmissionEnded(Admission),
+    /// Something is owed, or tried again later.
+    Owed(Box<Errand>),
+    /// An errand is done.
+    Done(u64),
+    /// Everything up to this sequence has left the outbox.
+    Sent(u64),
+}
+
+/// What an inventory is rebuilt from.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// The event, once configured.
+    pub event: Option<Event>,
+    /// Ids of blocked seats.
+    pub blocked: Vec<String>,
+    /// Reservations that take seats: held and confirmed.
+    pub taking: Vec<Reservation>,
+    /// Admissions that ended before their time.
+    pub ended: Vec<Admission>,
+    /// What is owed.
+    pub errands: Vec<Errand>,
+    /// The last ledger sequence.
+    pub seq: u64,
+    /// The last notification's sequence.
+    pub sequence: u64,
+    /// The last sequence that left the outbox.
+    pub sent: u64,
+    /// The highest errand id ever given.
+    pub last_errand: u64,
+}
+
+/// The inventory of one event. See the module's table of invariants.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    event: Option<Event>,
+    map: SeatMap,
+    seats: Seats,
+    live: BTreeMap<ReservationKey, Reservation>,
+    /// A reservation that is not live, brought in for the command at hand.
+    recalled: Option<Reservation>,
+    deadlines: BTreeSet<(Millis, ReservationKey)>,
+    hold_by_admission: BTreeMap<u64, ReservationKey>,
+    ended: BTreeMap<u64, Millis>,
+    /// Seats held and sold by user, by a digest of the user id.
+    seats_by_user: BTreeMap<u128, u32>,
+    errands: BTreeMap<u64, Errand>,
+    seq: u64,
+    sequence: u64,
+    sent: u64,
+    last_errand: u64,
+}
+
+impl Inventory {
+    /// Rebuilds an inventory from its rows.
+    #[must_use]
+    pub fn restore(rows: Rows) -> Self {
+        let mut inventory = Self::default();
+        if let Some(event) = rows.event {
+            inventory.configure(event);
+        }
+        inventory.set_blocked(&rows.blocked, SeatState::Blocked);
+        for reservation in rows.taking {
+            inventory.put(reservation);
+        }
+        inventory.ended = rows.ended.iter().map(|admission| (admission.number, admission.ends_at)).collect();
+        inventory.errands = rows.errands.into_iter().map(|errand| (errand.id, errand)).collect();
+        inventory.seq = rows.seq;
+        inventory.sequence = rows.sequence;
+        inventory.sent = rows.sent;
+        inventory.last_errand = rows.last_errand;
+        inventory
+    }
+
+    /// The reservation that a command or query is about and that memory does not hold.
+    #[must_use]
+    pub fn missing(&self, command: &Command) -> Option<ReservationKey> {
+        let key = match command {
+            Command::Cancel { key, .. }
+            | Command::OpenIntent { key, .. }
+            | Command::Confirm { key, .. }
+            | Command::Refund { key, .. } => *key,
+            Command::CancelIntent { intent, .. } | Command::Decided { intent, .. } => intent.key,
+            Command::Configure(_)
+            | Command::Hold { .. }
+            | Command::EndAdmission(_)
+            | Command::Block { .. }
+            | Command::Tick
+            | Command::ErrandsDone(_)
+            | Command::ErrandsFailed(_)
+            | Command::Sent { .. } => return None,
+        };
+        self.find(key).is_none().then_some(key)
+    }
+
+    /// Brings in a reservation that is not live.
+    pub fn recall(&mut self, mut reservation: Reservation) {
+        reservation.seats = reservation.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
+        self.recalled = Some(reservation);
+    }
+
+    /// The event, once configured.
+    #[must_use]
+    pub const fn event(&self) -> Option<&Event> {
+        self.event.as_ref()
+    }
+
+    /// The seats' places.
+    #[must_use]
+    pub const fn map(&self) -> &SeatMap {
+        &self.map
+    }
+
+    /// The seats' states.
+    #[must_use]
+    pub const fn seats(&self) -> &Seats {
+        &self.seats
+    }
+
+    /// The last ledger sequence.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Number of live holds.
+    #[must_use]
+    pub fn holds(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Notifications that have not left the outbox: the last sequence that left, and the last there is.
+    #[must_use]
+    pub const fn outbox(&self) -> (u64, u64) {
+        (self.sent, self.sequence)
+    }
+
+    /// The id that the next errand will have; those from here on are a command's own.
+    #[must_use]
+    pub const fn next_errand(&self) -> u64 {
+        self.last_errand + 1
+    }
+
+    /// What is owed, in order.
+    pub fn errands(&self) -> impl Iterator<Item = &Errand> {
+        self.errands.values()
+    }
+
+    /// What the queue needs to know at `now`.
+    ///
+    /// # Errors
+    /// Not configured.
+    pub fn stock(&self, now: Millis) -> Result<Stock, Refusal> {
+        let event = self.configured()?;
+        let totals = self.seats.totals();
+        let available = totals.of(SeatState::Available);
+        Ok(Stock {
+            available,
+            holding: u32::try_from(self.live.len()).unwrap_or(u32::MAX),
+            sold_out: available == 0 && totals.of(SeatState::Held) == 0,
+            closed: event.is_closed(now),
+        })
+    }
+
+    /// Recounts everything and panics where an invariant is broken. For tests and the simulation: it walks all seats.
+    pub fn check(&self) {
+        for (index, section) in self.map.sections().iter().enumerate() {
+            let counts = self.seats.counts(index);
+            assert_eq!(counts.total(), section.total(), "available + held + sold + blocked = total in {}", section.id);
+            for state in [SeatState::Available, SeatState::Held, SeatState::Sold, SeatState::Blocked] {
+                let walked = self.seats.states(section).iter().filter(|seat| **seat == state).count();
+                assert!(section.is_general() || walked == counts.of(state) as usize, "{state:?} seats of {}", section.id);
+            }
+        }
+        let mut holders = BTreeMap::new();
+        for reservation in self.live.values() {
+            assert_eq!(reservation.status, Status::Hold, "only holds are live");
+            assert!(self.deadlines.contains(&(reservation.hold_expires_at, reservation.key)), "every hold has its deadline");
+            for seat in &reservation.seats {
+                assert_eq!(self.seats.state(*seat), SeatState::Held, "a hold's seat is held");
+                assert_eq!(holders.insert(*seat, reservation.key), None, "a seat has one holder");
+            }
+        }
+        let held = self.seats.taken().filter(|(_, state)| *state == SeatState::Held).count();
+        assert_eq!(holders.len(), held, "a held seat has a hold");
+        assert_eq!(self.deadlines.len(), self.live.len(), "a deadline has a hold");
+        assert_eq!(self.hold_by_admission.len(), self.live.len(), "an admission has one hold at a time");
+    }
+
+    fn configured(&self) -> Result<&Event, Refusal> {
+        self.event.as_ref().ok_or(Refusal::Unconfigured)
+    }
+
+    fn find(&self, key: ReservationKey) -> Option<&Reservation> {
+        let recalled = self.recalled.as_ref().filter(|recalled| recalled.key == key);
+        self.live.get(&key).or(recalled)
+    }
+
+    /// The reservation, for its owner.
+    fn owned(&self, key: ReservationKey, user: &UserId) -> Result<&Reservation, Refusal> {
+        let reservation = self.find(key).ok_or(Refusal::ReservationNotFound)?;
+        (reservation.user == *user).then_some(reservation).ok_or(Refusal::Forbidden)
+    }
+
+    fn seats_of_user(&self, user: &UserId) -> u32 {
+        self.seats_by_user.get(&digest(user)).copied().unwrap_or(0)
+    }
+
+    fn configure(&mut self, event: Event) {
+        let map = SeatMap::new(&event.sections);
+        let mut seats = Seats::new(&map);
+        for (old, state) in self.seats.taken() {
+            // The decision made sure that held and sold seats are in the new map; a blocked one may be gone.
+            if let Some(seat) = map.seat(&self.map.seat_id(old)) {
+                seats.set(map.section_of(seat), seat, state);
+            }
+        }
+        for (old, section) in self.map.sections().iter().enumerate().filter(|(_, section)| section.is_general()) {
+            let Some(new) = map.section(&section.id) else { continue };
+            for state in [SeatState::Held, SeatState::Sold] {
+                seats.shift_places(new, SeatState::Available, state, self.seats.counts(old).of(state));
+            }
+        }
+        for reservation in self.live.values_mut() {
+            reservation.seats = reservation.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
+        }
+        (self.event, self.map, self.seats) = (Some(event), map, seats);
+    }
+
+    fn set_blocked(&mut self, seat_ids: &[String], to: SeatState) {
+        for seat in seat_ids.iter().filter_map(|id| self.map.seat(id)) {
+            self.seats.set(self.map.section_of(seat), seat, to);
+        }
+    }
+
+    /// Takes over a reservation's new row, and moves its seats from what it was to what it is.
+    fn put(&mut self, mut reservation: Reservation) {
+        if reservation.seats.len() != reservation.seat_ids.len() {
+            reservation.seats = reservation.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
+        }
+        let key = reservation.key;
+        let before = self.live.remove(&key).or_else(|| self.recalled.take_if(|recalled| recalled.key == key));
+        let from = before.map_or(SeatState::Available, |before| {
+            self.deadlines.remove(&(before.hold_expires_at, key));
+            if before.status == Status::Hold {
+                self.hold_by_admission.remove(&before.admission);
+            }
+            seat_state(before.status)
+        });
+        let to = seat_state(reservation.status);
+        self.move_seats(&reservation, from, to);
+        if reservation.status == Status::Hold {
+            self.deadlines.insert((reservation.hold_expires_at, key));
+            self.hold_by_admission.insert(reservation.admission, key);
+            self.live.insert(key, reservation);
+        }
+    }
+
+    fn move_seats(&mut self, reservation: &Reservation, from: SeatState, to: SeatState) {
+        if from == to {
+            return;
+        }
+        for seat in &reservation.seats {
+            assert_eq!(self.seats.state(*seat), from, "a reservation moves only seats that are its own or free");
+            self.seats.set(self.map.section_of(*seat), *seat, to);
+        }
+        if let Some(section) = reservation.section.as_ref().and_then(|id| self.map.section(id)) {
+            self.seats.shift_places(section, from, to, reservation.quantity);
+        }
+        let owned = self.seats_by_user.entry(digest(&reservation.user)).or_default();
+        if from == SeatState::Available {
+            *owned += reservation.quantity;
+        } else if to == SeatState::Available {
+            *owned = owned.saturating_sub(reservation.quantity);
+            if *owned == 0 {
+                self.seats_by_user.remove(&digest(&reservation.user));
+            }
+        }
+    }
+}
+
+const fn seat_state(status: Status) -> SeatState {
+    match status {
+        Status::Hold => SeatState::Held,
+        Status::Confirmed => SeatState::Sold,
+        Status::Cancelled | Status::Expired | Status::Refunded => SeatState::Available,
+    }
+}
+
+/// FNV-1a with 128 bits: 16 bytes a user instead of the id's 36 and a heap block.
+fn digest(user: &UserId) -> u128 {
+    let start = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
+    let step = |hash: u128, byte: u8| (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+    user.0.bytes().fold(start, step)
+}
+
+impl Machine for Inventory {
+    type Command = Command;
+    type Change = Change;
+    type Reply = Reply;
+
+    fn decide(&self, command: &Command, now: Millis) -> Result<Decision<Self>, Refusal> {
+        match command {
+            Command::Configure(event) => decide_event::configure(self, event, now),
+            Command::Block { block, unblock } => decide_event::block(self, block, unblock, now),
+            Command::Hold { key, user, admission, wish, .. } => decide_hold::hold(self, *key, user, *admission, wish, now),
+            Command::Cancel { key, user, .. } => decide_hold::cancel(self, *key, user, now),
+            Command::EndAdmission(admission) => decide_hold::end_admission(self, *admission),
+            Command::Tick => decide_hold::expire(self, now),
+            Command::OpenIntent { key, user, amount, currency, plan, .. } => {
+                decide_payment::open(self, *key, user, (*amount, *currency), *plan, now)
+            }
+            Command::CancelIntent { intent, user, .. } => decide_payment::cancel(self, intent, user, now),
+            Command::Confirm { key, user, intent, authorised, .. } => {
+                decide_payment::confirm(self, *key, user, intent, *authorised, now)
+            }
+            Command::Decided { intent, reservation_id, amount, currency, outcome, .. } => {
+                decide_payment::decided(self, intent, (reservation_id, *amount, *currency), outcome, now)
+            }
+            Command::Refund { key, user, .. } => decide_payment::refund(self, *key, user, now),
+            Command::ErrandsDone(ids) => {
+                let known = ids.iter().filter(|id| self.errands.contains_key(id));
+                Ok(Decision { reply: Reply::Done {}, changes: known.map(|id| Change::Done(*id)).collect() })
+            }
+            Command::ErrandsFailed(ids) => {
+                let known = ids.iter().filter_map(|id| self.errands.get(id));
+                let again = known.map(|errand| Change::Owed(Box::new(errand.after_failure(now))));
+                Ok(Decision { reply: Reply::Done {}, changes: again.collect() })
+            }
+            Command::Sent { through } => {
+                let new = (*through > self.sent && *through <= self.sequence).then_some(Change::Sent(*through));
+                Ok(Decision { reply: Reply::Done {}, changes: new.into_iter().collect() })
+            }
+        }
+    }
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Configured(event) => self.configure((**event).clone()),
+            Change::Moved(reservation, entry) => {
+                if entry.seq > self.seq {
+                    self.seq = entry.seq;
+                    self.put((**reservation).clone());
+                }
+            }
+            Change::Updated(reservation) => {
+                if reservation.status == Status::Hold {
+                    self.live.insert(reservation.key, (**reservation).clone());
+                } else {
+                    self.recalled = None;
+                }
+            }
+            Change::Blocked(entry) => {
+                if entry.seq > self.seq {
+                    self.seq = entry.seq;
+                    let blocked = entry.kind == EntryType::Blocked;
+                    self.set_blocked(&entry.seat_ids, if blocked { SeatState::Blocked } else { SeatState::Available });
+                }
+            }
+            Change::Notified(notification) => self.sequence = self.sequence.max(notification.sequence),
+            Change::AdmissionEnded(admission) => {
+                self.ended.insert(admission.number, admission.ends_at);
+            }
+            Change::Owed(errand) => {
+                self.last_errand = self.last_errand.max(errand.id);
+                self.errands.insert(errand.id, (**errand).clone());
+            }
+            Change::Done(id) => {
+                self.errands.remove(id);
+            }
+            Change::Sent(through) => self.sent = self.sent.max(*through),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Millis> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    fn tick() -> Command {
+        Command::Tick
+    }
+
+    fn idempotency(command: &Command) -> Option<&Idempotency> {
+        match command {
+            Command::Hold { idempotency, .. }
+            | Command::OpenIntent { idempotency, .. }
+            | Command::CancelIntent { idempotency, .. }
+            | Command::Confirm { idempotency, .. }
+            | Command::Decided { idempotency, .. }
+            | Command::Refund { idempotency, .. } => Some(idempotency),
+            Command::Cancel { idempotency, .. } => idempotency.as_ref(),
+            Command::Configure(_)
+            | Command::EndAdmission(_)
+            | Command::Block { .. }
+            | Command::Tick
+            | Command::ErrandsDone(_)
+            | Command::ErrandsFailed(_)
+            | Command::Sent { .. } => None,
+        }
+    }
+}

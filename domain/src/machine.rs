@@ -1,0 +1,235 @@
+//! Decide, save, apply: the one way through which anything changes.
+//!
+//! A [`Machine`] is rules over memory, a [`Store`] is rows. [`Engine::execute`] decides against memory, saves what
+//! was decided in one commit, and only then changes memory; nothing comes in between. Memory is disposable: after
+//! a fault the engine drops it and loads it again from the rows, through the same `apply`.
+//! The objects and the simulation run this same engine; only the store differs.
+
+use serde::Serialize;
+
+use crate::{
+    idempotency::{Idempotency, RECORDS_MAX, Record, Records, Seen},
+    refusal::Refusal,
+    time::Millis,
+};
+
+/// Rules without I/O.
+pub trait Machine: Sized {
+    /// What can be asked.
+    type Command;
+    /// What became true, in the past tense; maps to rows.
+    type Change;
+    /// What is answered; its JSON is the answer's body.
+    type Reply: Serialize;
+
+    /// What `command` would change at `now`, or why not. Reads only. May assume that every deadline up to `now` has
+    /// been carried out (the engine sees to it), and must not depend on it.
+    ///
+    /// # Errors
+    /// The rules refuse; nothing changes.
+    fn decide(&self, command: &Self::Command, now: Millis) -> Result<Decision<Self>, Refusal>;
+
+    /// Makes one saved change. Cannot fail; applying it again is harmless.
+    fn apply(&mut self, change: &Self::Change);
+
+    /// When something changes by time alone, next.
+    fn next_deadline(&self) -> Option<Millis>;
+
+    /// The command that carries out what is due.
+    fn tick() -> Self::Command;
+
+    /// What `command` says about being a repetition.
+    fn idempotency(command: &Self::Command) -> Option<&Idempotency>;
+}
+
+/// A granted command: what to answer, and what becomes true.
+#[derive(Debug)]
+pub struct Decision<M: Machine> {
+    /// The answer.
+    pub reply: M::Reply,
+    /// In the order in which they happen; empty when nothing changes.
+    pub changes: Vec<M::Change>,
+}
+
+/// What one command leaves behind, for one commit.
+#[derive(Debug)]
+pub struct Batch<'a, C> {
+    /// The changes, in order.
+    pub changes: &'a [C],
+    /// The record of the answer, with the answer's body.
+    pub record: Option<(Record, &'a [u8])>,
+    /// Records that are over at this instant may be deleted.
+    pub purge_records_at: Option<Millis>,
+}
+
+/// Where a machine's rows are.
+pub trait Store<M: Machine> {
+    /// Broken storage.
+    type Fault;
+
+    /// Rebuilds the machine and the live records from the rows.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    fn load(&self) -> Result<(M, Vec<Record>), Self::Fault>;
+
+    /// Brings into memory what `command` needs and memory does not hold.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    fn recall(&self, machine: &mut M, command: &M::Command) -> Result<(), Self::Fault> {
+        let _ = (machine, command);
+        Ok(())
+    }
+
+    /// Saves everything or nothing.
+    ///
+    /// # Errors
+    /// Nothing was saved, or it is not known whether it was; the engine loads again either way.
+    fn save(&self, batch: &Batch<'_, M::Change>) -> Result<(), Self::Fault>;
+
+    /// The recorded answer of a live record.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    fn recorded(&self, record_scope: &Idempotency) -> Result<Vec<u8>, Self::Fault>;
+}
+
+/// What a command is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, or done before.
+    Granted {
+        /// The reply as JSON.
+        body: Vec<u8>,
+        /// Whether this is a recorded answer given again.
+        replayed: bool,
+    },
+    /// Refused; nothing changed.
+    Refused(Refusal),
+}
+
+/// A machine with its store.
+#[derive(Debug)]
+pub struct Engine<M, S> {
+    store: S,
+    live: Option<(M, Records)>,
+}
+
+impl<M: Machine, S: Store<M>> Engine<M, S> {
+    /// An engine that loads when it is first asked.
+    pub const fn new(store: S) -> Self {
+        Self { store, live: None }
+    }
+
+    /// The rows.
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The machine as it stands, loaded if need be, with everything due at `now` carried out.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    pub fn read(&mut self, now: Millis) -> Result<&M, S::Fault> {
+        self.catch_up(now)?;
+        Ok(&self.loaded()?.0)
+    }
+
+    /// Carries out `command` at `now`: what is due first, then the command.
+    ///
+    /// # Errors
+    /// Storage is broken; memory was dropped and is loaded again at the next call.
+    pub fn execute(&mut self, command: &M::Command, now: Millis) -> Result<Answer, S::Fault> {
+        self.catch_up(now)?;
+        let idempotency = M::idempotency(command).copied();
+        if let Some(idempotency) = &idempotency {
+            let records = &self.loaded()?.1;
+            match records.look_up(idempotency, now) {
+                Seen::New if records.len() >= RECORDS_MAX => return Ok(Answer::Refused(Refusal::Overloaded)),
+                Seen::New => {}
+                Seen::Same => {
+                    let body = self.store.recorded(idempotency)?;
+                    return Ok(Answer::Granted { body, replayed: true });
+                }
+                Seen::Conflict => return Ok(Answer::Refused(Refusal::IdempotencyConflict)),
+            }
+        }
+        self.step(command, idempotency.as_ref(), now)
+    }
+
+    /// When the machine wants to be called next.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.live.as_ref().and_then(|(machine, _)| machine.next_deadline())
+    }
+
+    /// The machine and its rows, where loaded.
+    pub fn parts(&self) -> Option<(&M, &S)> {
+        self.live.as_ref().map(|(machine, _)| (machine, &self.store))
+    }
+
+    /// Drops memory; the next call loads it again from the rows.
+    pub fn forget(&mut self) {
+        self.live = None;
+    }
+
+    fn catch_up(&mut self, now: Millis) -> Result<(), S::Fault> {
+        let mut due = self.loaded()?.0.next_deadline();
+        while due.is_some_and(|at| at <= now) {
+            self.step(&M::tick(), None, now)?;
+            let next = self.loaded()?.0.next_deadline();
+            assert!(next != due, "a tick must carry out what is due, or it would be due for ever");
+            due = next;
+        }
+        Ok(())
+    }
+
+    fn loaded(&mut self) -> Result<&mut (M, Records), S::Fault> {
+        if self.live.is_none() {
+            let (machine, kept) = self.store.load()?;
+            let mut records = Records::default();
+            for record in &kept {
+                records.insert(record);
+            }
+            self.live = Some((machine, records));
+        }
+        Ok(self.live.as_mut().expect("loaded just above"))
+    }
+
+    fn step(&mut self, command: &M::Command, idempotency: Option<&Idempotency>, now: Millis) -> Result<Answer, S::Fault> {
+        let store = &self.store;
+        let (machine, records) = self.live.as_mut().expect("catch_up loads");
+        store.recall(machine, command)?;
+        let decision = match machine.decide(command, now) {
+            Ok(decision) => decision,
+            Err(refusal) => return Ok(Answer::Refused(refusal)),
+        };
+        let body = serde_json::to_vec(&decision.reply).expect("replies are plain data with text keys");
+        let record = idempotency.map(|idempotency| Record {
+            scope: idempotency.scope,
+            fingerprint: idempotency.fingerprint,
+            expires_at: now.plus_ms(idempotency.ttl_ms),
+        });
+        if !decision.changes.is_empty() || record.is_some() {
+            let batch = Batch {
+                changes: &decision.changes,
+                record: record.map(|record| (record, body.as_slice())),
+                purge_records_at: records.first_expiry().filter(|first| *first <= now).map(|_| now),
+            };
+            if let Err(fault) = store.save(&batch) {
+                self.live = None;
+                return Err(fault);
+            }
+            if batch.purge_records_at.is_some() {
+                records.purge(now);
+            }
+            for change in &decision.changes {
+                machine.apply(change);
+            }
+            if let Some(record) = &record {
+                records.insert(record);
+            }
+        }
+        Ok(Answer::Granted { body, replayed: false })
+    }
+}

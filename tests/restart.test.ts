@@ -1,0 +1,163 @@
+// What was acknowledged survives: workerd is killed in the middle, started again on the same storage, or loses an object.
+
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { granted, refused, type Answer, type Caller } from './client.ts';
+import { serve } from './harness.ts';
+import { clockReaches, until } from './until.ts';
+
+const server = await serve();
+const anyone = server.anyone();
+
+/** Sends until there is an answer: a request that was cut off is sent again with the same key. */
+const persist = (send: () => Promise<Answer>): Promise<Answer> => until('an answer', 20_000, send);
+
+/** A sale with somebody in every situation, and everything that can be seen of it. */
+async function sale(): Promise<{ event: string; look: () => Promise<unknown>; waiting: string[] }> {
+  const event = await server.event({ queue: { max_active: 3, entry_window_sec: 600, admission_ttl_sec: 600, lanes: 2 } });
+  const users = server.users(6);
+  const [buyer, holder, ready] = users as [Caller, Caller, Caller, Caller];
+  const { order, reservation, intent } = await buyer.buys(event, { seat_ids: ['A-1-1'] });
+  const held = await holder.holds(event, { seat_ids: ['A-2-1', 'A-2-2'] });
+  const pending = granted(await holder.intent(held.reservation_id, { scenario: 'timeout' }));
+  const waiting: string[] = [];
+  for (const user of users.slice(2)) waiting.push(await user.waits(event));
+  await ready.ready(waiting[0] ?? '');
+  const places = async (): Promise<unknown> =>
+    Promise.all(waiting.map(async (token) => {
+      const { waiting_time: _, eta_sec: __, ...place } = granted(await anyone.status(token));
+      return place;
+    }));
+  await until('the board', 2000, async () => `${(await places() as any[]).map(({ position }) => position)}` === '0,0,1,2');
+  const look = async (): Promise<unknown> => ({
+    order: granted(await buyer.order(order.order_id)),
+    bought: granted(await buyer.reservation(reservation.reservation_id)),
+    paid: granted(await buyer.payment(intent.payment_intent_id)),
+    held: granted(await holder.reservation(held.reservation_id)),
+    pending: granted(await holder.payment(pending.payment_intent_id)),
+    list: granted(await holder.get(`/reservations?event_id=${event}`)),
+    seats: granted(await anyone.get(`/events/${event}/seats`)),
+    event: granted(await anyone.get(`/events/${event}`)),
+    ledger: await server.ledger(event),
+    places: await places(),
+  });
+  return { event, look, waiting };
+}
+
+test('an object that loses its memory answers as before', async () => {
+  const { event, look } = await sale();
+  const before = await look();
+  const { pending } = before as any;
+  const lanes = [await server.evict('LaneObject', `${event}/0`), await server.evict('LaneObject', `${event}/1`)];
+  assert.ok(lanes.includes(true), 'people stand in one lane at least');
+  assert.ok(await server.evict('QueueObject', event));
+  assert.ok(await server.evict('InventoryObject', event));
+  assert.ok(await server.evict('PaymentObject', pending.payment_intent_id));
+  assert.deepEqual(await look(), before);
+});
+
+test('everything acknowledged is there after a restart', async () => {
+  const { look } = await sale();
+  const before = await look();
+  await server.restart();
+  assert.deepEqual(await look(), before);
+});
+
+test('everything acknowledged is there after workerd was killed', async () => {
+  const { event, look, waiting } = await sale();
+  const before = await look();
+  await server.kill();
+  assert.deepEqual(await look(), before);
+
+  const newcomers = await Promise.all(server.users(10).map((user) => user.waits(event)));
+  await until('the places behind', 2000, async () => {
+    const places = await Promise.all([...waiting.slice(2), ...newcomers].map((token) => anyone.status(token)));
+    const positions = places.map((place) => granted(place).position).sort((a, b) => a - b);
+    assert.deepEqual(positions, Array.from({ length: 12 }, (_, index) => index + 1), 'numbering goes on, without a duplicate');
+    return true;
+  });
+});
+
+test('holds end and payments are decided though workerd was killed', async () => {
+  const brief = await server.event({ hold_ttl_sec: 2 });
+  const [idle, buyer, absent] = server.users(3);
+  assert.ok(idle && buyer && absent);
+  const expires = await idle.holds(brief);
+  const held = await buyer.holds(await server.event());
+  const { payment_intent_id } = granted(await buyer.intent(held.reservation_id, { scenario: 'delay', delay_ms: 1500 }));
+  const lapsing = await server.event({ queue: { entry_window_sec: 2, max_active: 1 } });
+  const first = await absent.waits(lapsing);
+  const second = await server.user().waits(lapsing);
+  await absent.ready(first);
+  await server.kill();
+  await buyer.becomes(held.reservation_id, 'CONFIRMED', 10_000);
+  assert.equal(granted(await buyer.payment(payment_intent_id)).status, 'APPROVED');
+  await clockReaches(Date.parse(expires.hold_expires_at) + 1000);
+  const [entry] = (await server.ledger(brief)).filter(({ type }) => type === 'reservation.expired');
+  assert.equal(entry?.reservation_id, expires.reservation_id);
+  await anyone.ready(second, 6000);
+  refused(await absent.enter(first), 409, 'TOKEN_EXPIRED');
+});
+
+test('a key that was used before the end is known after it', async () => {
+  const event = await server.event();
+  const user = server.user();
+  const token = await user.admitted(event);
+  const key = randomUUID();
+  const first = await user.reserve(event, token, { quantity: 2 }, { key });
+  await server.kill();
+  const again = await user.reserve(event, token, { quantity: 2 }, { key });
+  assert.deepEqual([again.status, again.text], [201, first.text]);
+  assert.equal(again.headers.get('idempotency-replayed'), 'true');
+});
+
+test('workerd killed in the middle of a rush loses nothing that was acknowledged and does nothing twice', async () => {
+  const rows = Array.from({ length: 20 }, (_, row) => ({ id: String(row + 1), count: 10 }));
+  const event = await server.event({ sections: [{ id: 'A', price: 1, rows }] });
+  const shoppers = await Promise.all(server.users(80).map(async (user) => ({ user, token: await user.admitted(event), key: randomUUID() })));
+  const acknowledged: string[] = [];
+  const rush = shoppers.map(async ({ user, token, key }, index) => {
+    if (index >= 30) await until('some answers', 20_000, () => acknowledged.length > 10);
+    const send = (): Promise<Answer> => user.reserve(event, token, { quantity: 1 }, { key });
+    const first = await send().catch(() => undefined);
+    if (first?.status === 201) acknowledged.push(first.body.reservation_id);
+    const last = granted(await persist(send), 201);
+    if (first?.status === 201) assert.equal(last.reservation_id, first.body.reservation_id);
+    return last;
+  });
+  await until('some answers', 20_000, () => acknowledged.length > 10);
+  await server.kill();
+  const held = await Promise.all(rush);
+  const ids = new Set(held.map(({ reservation_id }) => reservation_id));
+  assert.equal(ids.size, 80);
+  assert.equal(new Set(held.flatMap(({ seat_ids }) => seat_ids)).size, 80, 'no seat twice');
+  for (const id of acknowledged) assert.ok(ids.has(id));
+  const ledger = await server.ledger(event);
+  assert.equal(ledger.filter(({ type }) => type === 'reservation.created').length, 80);
+  assert.equal(granted(await anyone.get(`/events/${event}/availability`)).remaining, 120);
+});
+
+test('people who join while workerd is killed get one place each, in one order', async () => {
+  const event = await server.event({ queue: { paused: true, lanes: 3 } });
+  const joins = server.users(60).map((user, index) => ({ user, key: randomUUID(), late: index % 2 === 1 }));
+  let answered = 0;
+  const rush = joins.map(async ({ user, key, late }) => {
+    if (late) await until('some places', 20_000, () => answered > 5);
+    const send = (): Promise<Answer> => user.join(event, { key });
+    const first = await send().catch(() => undefined);
+    answered++;
+    const last = granted(await persist(send), 202).waiting_token;
+    if (first?.status === 202) assert.equal(last, first.body.waiting_token, 'a place that was given stays');
+    return last;
+  });
+  await until('some places', 20_000, () => answered > 5);
+  await server.kill();
+  const waiting = await Promise.all(rush);
+  await until('all positions', 3000, async () => {
+    const places = await Promise.all(waiting.map((token) => anyone.status(token)));
+    const positions = places.map((place) => granted(place).position).sort((a, b) => a - b);
+    assert.deepEqual(positions, Array.from({ length: 60 }, (_, index) => index + 1));
+    return true;
+  });
+});

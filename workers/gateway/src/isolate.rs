@@ -1,0 +1,60 @@
+//! What an isolate keeps from one request to the next: plain data, all of it bounded, none of it needed.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    rc::Rc,
+};
+
+use worker::Env;
+
+use crate::{
+    config::Config,
+    idempotency::Granted,
+    identity::{VerifiedTokens, oidc::Keys},
+    metrics::Metrics,
+    rate_limit::RateLimiter,
+};
+
+thread_local! {
+    static CONFIG: OnceCell<Result<Rc<Config>, Vec<String>>> = const { OnceCell::new() };
+    static GRANTED: RefCell<Granted> = RefCell::default();
+    static KEYS: RefCell<Keys> = RefCell::default();
+    static LIMITER: RefCell<RateLimiter> = RefCell::default();
+    static METRICS: RefCell<Metrics> = RefCell::default();
+    static VERIFIED: RefCell<VerifiedTokens> = RefCell::default();
+}
+
+/// The settings, read once.
+///
+/// # Errors
+/// What is wrong with them; the Worker then serves nothing.
+pub fn config(env: &Env) -> Result<Rc<Config>, Vec<String>> {
+    // Secrets and plain variables are both text on the environment.
+    let read = || Config::read(|name| env.var(name).ok().map(|value| value.to_string())).map(Rc::new);
+    CONFIG.with(|config| config.get_or_init(read).clone())
+}
+
+/// Looks at or changes which requests keys were granted to.
+pub fn granted<T>(work: impl FnOnce(&mut Granted) -> T) -> T {
+    GRANTED.with_borrow_mut(work)
+}
+
+/// Looks at or changes the OpenID provider's keys.
+pub fn keys<T>(work: impl FnOnce(&mut Keys) -> T) -> T {
+    KEYS.with_borrow_mut(work)
+}
+
+/// Looks at or changes the callers' token buckets.
+pub fn limiter<T>(work: impl FnOnce(&mut RateLimiter) -> T) -> T {
+    LIMITER.with_borrow_mut(work)
+}
+
+/// Looks at or changes the counters.
+pub fn metrics<T>(work: impl FnOnce(&mut Metrics) -> T) -> T {
+    METRICS.with_borrow_mut(work)
+}
+
+/// Looks at or changes the tokens that were verified.
+pub fn verified<T>(work: impl FnOnce(&mut VerifiedTokens) -> T) -> T {
+    VERIFIED.with_borrow_mut(work)
+}

@@ -1,0 +1,295 @@
+//! Seats held and bought: handlers of `/reservations`.
+
+use ::payment::PaymentAsk;
+use domain::{
+    id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
+    inventory::{Admission, Command, Query, Wish, reservation::Status},
+    machine::Answer,
+    payment::StatusReply,
+    refusal::Refusal,
+    time::Millis,
+};
+use serde::Deserialize;
+use serde_json::json;
+use shell::clock;
+use uuid::Uuid;
+
+use crate::{
+    availability,
+    call::{Call, required},
+    catalogue,
+    error::{ApiError, Code},
+    objects, pages,
+    reply::Reply,
+    token::{self, CallerHash, ReservationToken},
+};
+
+const STATUSES: [Status; 5] = [Status::Hold, Status::Confirmed, Status::Cancelled, Status::Expired, Status::Refunded];
+
+#[derive(Deserialize)]
+struct CreateBody {
+    event_id: String,
+    reservation_token: Option<String>,
+    seat_ids: Option<Vec<String>>,
+    quantity: Option<u32>,
+    section: Option<String>,
+    together: Option<bool>,
+}
+
+impl CreateBody {
+    /// Which seats are wanted, in a shape that needs no event to check.
+    fn wish(&self) -> Result<Wish, ApiError> {
+        match (&self.seat_ids, self.quantity) {
+            (Some(seat_ids), quantity) => check_seat_ids(seat_ids, quantity)?,
+            (None, None) => return Err(ApiError::invalid("quantity", "is required where seat_ids is not sent")),
+            (None, Some(0)) => return Err(ApiError::invalid("quantity", "must be at least 1")),
+            (None, Some(_)) => {}
+        }
+        if let Some(section) = &self.section {
+            required("section", section)?;
+        }
+        Ok(Wish {
+            seat_ids: self.seat_ids.clone(),
+            quantity: self.quantity,
+            section: self.section.clone(),
+            together: self.together.unwrap_or(true),
+        })
+    }
+}
+
+fn check_seat_ids(seat_ids: &[String], quantity: Option<u32>) -> Result<(), ApiError> {
+    if seat_ids.is_empty() {
+        return Err(ApiError::invalid("seat_ids", "must not be empty"));
+    }
+    let mut sorted: Vec<&str> = seat_ids.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(ApiError::invalid("seat_ids", "must name each seat once"));
+    }
+    if sorted[0].is_empty() {
+        return Err(ApiError::invalid("seat_ids", "must not have an empty id"));
+    }
+    if quantity.is_some_and(|quantity| usize::try_from(quantity) != Ok(seat_ids.len())) {
+        return Err(ApiError::invalid("quantity", "must be the number of seat_ids"));
+    }
+    Ok(())
+}
+
+/// POST `/reservations`.
+///
+/// # Errors
+/// `EVENT_NOT_FOUND`, `NOT_ADMITTED`, what the inventory refuses, or no answer.
+pub async fn create(call: &Call) -> Result<Reply, ApiError> {
+    let user = &call.user()?.sub;
+    let body: CreateBody = call.json()?;
+    let wish = body.wish()?;
+    let entry = catalogue::event_named(call, required("event_id", &body.event_id)?).await?;
+    let event_id = &entry.event.event_id;
+    let token = body.reservation_token.as_deref().and_then(|token| token::verify(&call.config, token));
+    let admission = admitted(token, event_id, user, call.config.idempotency_ttl_ms, clock::now())?;
+    let command = Command::Hold {
+        key: ReservationKey(Uuid::new_v4().as_u128()),
+        user: user.clone(),
+        admission,
+        wish,
+        idempotency: call.idempotency("reserve", Some(event_id))?,
+    };
+    let reply = Reply::answer(201, objects::inventory(call, event_id, command).await?)?;
+    changed(user, event_id);
+    Ok(reply)
+}
+
+/// The admission that a token stands for. Whether it is over is for the inventory to say, which first looks whether the
+/// request is a repetition; once no record can be left, the token is refused here.
+fn admitted(
+    token: Option<ReservationToken>,
+    event_id: &EventId,
+    user: &UserId,
+    record_ttl_ms: u64,
+    now: Millis,
+) -> Result<Admission, ApiError> {
+    let caller = CallerHash::of(&user.0);
+    token
+        .filter(|token| token.event_id == *event_id && token.caller.is_none_or(|owner| owner == caller))
+        .filter(|token| now < token.ends_at.plus_ms(record_ttl_ms))
+        .map(|token| Admission { number: token.number, ends_at: token.ends_at })
+        .ok_or_else(|| Code::NotAdmitted.into())
+}
+
+fn changed(user: &UserId, event_id: &EventId) {
+    pages::saw(user, event_id);
+    availability::seats_changed(event_id);
+}
+
+/// GET `/reservations/{id}`.
+///
+/// # Errors
+/// `RESERVATION_NOT_FOUND`, `FORBIDDEN`, or the inventory does not answer.
+pub async fn get(call: &Call) -> Result<Reply, ApiError> {
+    let user = call.user()?.sub.clone();
+    let ReservationId { event_id, key } = named(call).await?;
+    let body = objects::inventory_look(call, &event_id, Query::Reservation { key, user }).await?;
+    Ok(Reply::bytes(200, body))
+}
+
+/// GET `/reservations?event_id=&status=&cursor=`.
+///
+/// # Errors
+/// `INVALID_REQUEST`, `EVENT_NOT_FOUND`, or somebody does not answer.
+pub async fn list(call: &Call) -> Result<Reply, ApiError> {
+    let user = call.user()?.sub.clone();
+    let status = call.query("status").map(known_status).transpose()?.map(str::to_owned);
+    let before = pages::cursor(call)?;
+    let events = pages::events(call, &user).await?;
+    let query = Query::Reservations { user, status, before, limit: pages::ASKED };
+    let page = pages::merged(call, &events, &query).await?;
+    Ok(Reply::json(200, &json!({ "reservations": page.items, "next_cursor": page.next_cursor() })))
+}
+
+fn known_status(text: &str) -> Result<&'static str, ApiError> {
+    let mut names = STATUSES.iter().map(|status| status.as_str());
+    names.find(|name| *name == text).ok_or_else(|| ApiError::invalid("status", "is not a reservation status"))
+}
+
+#[derive(Deserialize)]
+struct ConfirmBody {
+    payment_intent_id: String,
+}
+
+/// POST `/reservations/{id}/confirm`.
+///
+/// # Errors
+/// What the inventory refuses, or somebody does not answer.
+pub async fn confirm(call: &Call) -> Result<Reply, ApiError> {
+    let user = call.user()?.sub.clone();
+    let body: ConfirmBody = call.json()?;
+    let intent = PaymentIntentId::parse(required("payment_intent_id", &body.payment_intent_id)?);
+    let reservation = named(call).await?;
+    let Some(intent) = intent else { return Err(unpaid(call, &reservation, user).await?) };
+    let idempotency = call.idempotency("confirm", Some(&reservation.event_id))?;
+    let confirm = |authorised| Command::Confirm {
+        key: reservation.key,
+        user: user.clone(),
+        intent: intent.clone(),
+        authorised,
+        idempotency,
+    };
+    let mut answer = objects::inventory(call, &reservation.event_id, confirm(false)).await?;
+    let undecided = answer == Answer::Refused(Refusal::PaymentNotApproved) && intent.reservation_id() == reservation;
+    if undecided && is_authorised(call, &intent, &user).await? {
+        answer = objects::inventory(call, &reservation.event_id, confirm(true)).await?;
+    }
+    let reply = Reply::answer(200, answer)?;
+    changed(&user, &reservation.event_id);
+    Ok(reply)
+}
+
+/// Whether the provider has authorised this intent, though its webhook has not come yet.
+async fn is_authorised(call: &Call, intent: &PaymentIntentId, user: &UserId) -> Result<bool, ApiError> {
+    match objects::payment(call, intent, &PaymentAsk::Status { user: user.clone() }).await? {
+        Answer::Granted { body, .. } => Ok(objects::read::<StatusReply>(&body)?.status.is_authorised()),
+        Answer::Refused(_) => Ok(false),
+    }
+}
+
+/// Why a reservation cannot be confirmed with an intent that cannot exist: how the reservation stands goes first.
+async fn unpaid(call: &Call, reservation: &ReservationId, user: UserId) -> Result<ApiError, ApiError> {
+    #[derive(Deserialize)]
+    struct View {
+        status: Status,
+    }
+    let query = Query::Reservation { key: reservation.key, user };
+    let view: View = objects::read(&objects::inventory_look(call, &reservation.event_id, query).await?)?;
+    Ok(match view.status {
+        Status::Hold => Code::PaymentNotApproved,
+        Status::Expired => Code::ReservationExpired,
+        Status::Confirmed | Status::Cancelled | Status::Refunded => Code::ReservationNotHeld,
+    }
+    .into())
+}
+
+/// DELETE `/reservations/{id}` and POST `/reservations/{id}/cancel`.
+///
+/// # Errors
+/// What the inventory refuses, or no answer.
+pub async fn cancel(call: &Call) -> Result<Reply, ApiError> {
+    let user = call.user()?.sub.clone();
+    let ReservationId { event_id, key } = named(call).await?;
+    let keyed = call.idempotency_key.is_some();
+    let idempotency = keyed.then(|| call.idempotency("cancel", Some(&event_id))).transpose()?;
+    let command = Command::Cancel { key, user: user.clone(), idempotency };
+    let reply = Reply::answer(200, objects::inventory(call, &event_id, command).await?)?;
+    changed(&user, &event_id);
+    Ok(reply)
+}
+
+async fn named(call: &Call) -> Result<ReservationId, ApiError> {
+    let id = ReservationId::parse(call.id()).ok_or(Code::ReservationNotFound)?;
+    catalogue::known(call, &id.event_id, Code::ReservationNotFound).await?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(more: &str) -> Result<Wish, ApiError> {
+        let body: CreateBody = serde_json::from_str(&format!(r#"{{"event_id":"e"{more}}}"#)).unwrap();
+        body.wish()
+    }
+
+    #[test]
+    fn seats_are_named_once_each_and_their_number_is_the_quantity() {
+        assert!(wish(r#","seat_ids":["A-1-1","A-1-2"]"#).is_ok());
+        assert!(wish(r#","seat_ids":["A-1-1"],"quantity":1"#).is_ok());
+        for (wrong, field) in [
+            ("", "quantity"),
+            (r#","quantity":0"#, "quantity"),
+            (r#","seat_ids":[]"#, "seat_ids"),
+            (r#","seat_ids":["A-1-1","A-1-1"]"#, "seat_ids"),
+            (r#","seat_ids":["A-1-1",""]"#, "seat_ids"),
+            (r#","seat_ids":["A-1-1"],"quantity":2"#, "quantity"),
+            (r#","quantity":2,"section":" ""#, "section"),
+        ] {
+            let error = wish(wrong).expect_err(wrong);
+            assert_eq!((error.code, error.details), (Code::InvalidRequest, error_details(field, wrong)), "{wrong}");
+        }
+    }
+
+    fn error_details(field: &str, more: &str) -> Option<serde_json::Value> {
+        wish(more).err().and_then(|error| error.details).filter(|details| details["field"] == field)
+    }
+
+    #[test]
+    fn best_available_seats_are_together_unless_the_request_says_otherwise() {
+        assert!(wish(r#","quantity":2"#).unwrap().together);
+        assert!(!wish(r#","quantity":2,"together":false"#).unwrap().together);
+    }
+
+    fn admission_of(event: &str, caller: Option<&str>, user: &str, now: u64) -> Option<Admission> {
+        let token = ReservationToken {
+            event_id: EventId::parse("evt_1").unwrap(),
+            number: 7,
+            ends_at: Millis(1000),
+            kid: 1,
+            caller: caller.map(CallerHash::of),
+        };
+        admitted(Some(token), &EventId::parse(event).unwrap(), &UserId(user.into()), 300, Millis(now)).ok()
+    }
+
+    #[test]
+    fn a_token_admits_to_its_event_and_where_it_was_joined_by_a_user_that_user_alone() {
+        let admission = Some(Admission { number: 7, ends_at: Millis(1000) });
+        assert_eq!(admission_of("evt_1", None, "ann", 0), admission);
+        assert_eq!(admission_of("evt_1", Some("ann"), "ann", 0), admission);
+        assert_eq!(admission_of("evt_1", Some("ann"), "bob", 0), None);
+        assert_eq!(admission_of("evt_2", None, "ann", 0), None);
+        assert!(admitted(None, &EventId::parse("evt_1").unwrap(), &UserId("ann".into()), 300, Millis(0)).is_err());
+    }
+
+    #[test]
+    fn a_token_that_ran_out_reaches_the_inventory_as_long_as_a_repetition_may_be_recorded() {
+        assert!(admission_of("evt_1", None, "ann", 1299).is_some());
+        assert!(admission_of("evt_1", None, "ann", 1300).is_none());
+    }
+}

@@ -1,0 +1,225 @@
+//! The rows of an inventory.
+//!
+//! | Table | A row is |
+//! |---|---|
+//! | `event` | the event as configured, once |
+//! | `reservations` | a reservation as it stands, in any status |
+//! | `taken` | a held or sold seat; the primary key is the last guard against selling one twice |
+//! | `blocked` | a seat kept back |
+//! | `ledger` | one change of seats, for ever |
+//! | `outbox` | a notification that has not left yet |
+//! | `errands` | what is owed to another object |
+//! | `ended_admissions` | an admission that ended before its token does |
+//! | `counters` | the numbers that must not come again |
+//! | `idempotency` | the answer to a key |
+
+use std::cell::RefCell;
+
+use domain::{
+    idempotency::{Idempotency, Record},
+    inventory::{
+        Admission, Change, Command, Inventory, Rows,
+        ledger::{EntryType, Notification},
+        reservation::Reservation,
+    },
+    machine::{Batch, Store},
+    time::Millis,
+};
+use serde_json::Value;
+use shell::{
+    records,
+    sql::{Row, Sql, integer, integer_value, json, json_value, text},
+};
+use worker::{Result, SqlStorageValue};
+
+const MIGRATIONS: &[&str] = &[
+    "
+    CREATE TABLE event (id INTEGER PRIMARY KEY CHECK (id = 0), body TEXT NOT NULL);
+    CREATE TABLE reservations (
+        key TEXT PRIMARY KEY, user_id TEXT NOT NULL, status TEXT NOT NULL, created_at INTEGER NOT NULL, body TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX reservations_by_user ON reservations (user_id, created_at, key);
+    CREATE INDEX reservations_taking ON reservations (status) WHERE status IN ('HOLD', 'CONFIRMED');
+    CREATE TABLE taken (seat_id TEXT PRIMARY KEY, reservation TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX taken_by_reservation ON taken (reservation);
+    CREATE TABLE blocked (seat_id TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE ledger (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
+    CREATE TABLE outbox (sequence INTEGER PRIMARY KEY, trace_id TEXT NOT NULL, body TEXT NOT NULL);
+    CREATE TABLE errands (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
+    CREATE TABLE ended_admissions (number INTEGER PRIMARY KEY, ends_at INTEGER NOT NULL);
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+",
+    records::SCHEMA,
+];
+
+/// Counter: the last sequence that left the outbox.
+const SENT: &str = "sent";
+/// Counter: the last errand's id.
+const LAST_ERRAND: &str = "last_errand";
+
+/// Reads and writes the rows of one inventory.
+pub(crate) struct InventoryStore {
+    pub(crate) sql: Sql,
+    migrated: std::cell::Cell<bool>,
+    /// The trace that the command at hand belongs to; goes out with its notifications.
+    pub(crate) trace_id: RefCell<String>,
+}
+
+impl InventoryStore {
+    pub(crate) const fn new(sql: Sql) -> Self {
+        Self { sql, migrated: std::cell::Cell::new(false), trace_id: RefCell::new(String::new()) }
+    }
+
+    /// A reservation by its key, in any status.
+    pub(crate) fn reservation(&self, key: &str) -> Result<Option<Reservation>> {
+        let rows = self.sql.rows("SELECT body FROM reservations WHERE key = ?", vec![key.into()])?;
+        rows.first().map(|row| json(row, 0)).transpose()
+    }
+
+    /// The oldest notifications that have not left: sequence and message.
+    pub(crate) fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>> {
+        let statement = "SELECT sequence, trace_id, body FROM outbox ORDER BY sequence LIMIT ?";
+        let rows = self.sql.rows(statement, vec![integer_value(limit.into())?])?;
+        let message = |row: &Row| {
+            let mut body: Value = json(row, 2)?;
+            body["trace_id"] = Value::from(text(row, 1)?);
+            Ok((integer(row, 0)?, body))
+        };
+        rows.iter().map(message).collect()
+    }
+
+    fn counter(&self, name: &str) -> Result<u64> {
+        let rows = self.sql.rows("SELECT value FROM counters WHERE name = ?", vec![name.into()])?;
+        rows.first().map_or(Ok(0), |row| integer(row, 0))
+    }
+
+    fn set_counter(&self, name: &str, value: u64) -> Result<()> {
+        let row = vec![name.into(), integer_value(value)?];
+        self.sql.exec("INSERT OR REPLACE INTO counters VALUES (?, ?)", row)
+    }
+
+    fn highest(&self, statement: &str) -> Result<u64> {
+        let rows = self.sql.rows(statement, vec![])?;
+        rows.first().map_or(Ok(0), |row| integer(row, 0))
+    }
+
+    fn save_change(&self, change: &Change) -> Result<()> {
+        match change {
+            Change::Configured(event) => self.sql.exec("INSERT OR REPLACE INTO event VALUES (0, ?)", vec![json_value(event)?]),
+            Change::Moved(reservation, entry) => {
+                self.save_reservation(reservation)?;
+                self.save_seats(reservation)?;
+                self.sql.exec("INSERT INTO ledger VALUES (?, ?)", vec![integer_value(entry.seq)?, json_value(entry)?])
+            }
+            Change::Updated(reservation) => self.save_reservation(reservation),
+            Change::Blocked(entry) => {
+                let seats = json_value(&entry.seat_ids)?;
+                let statement = if entry.kind == EntryType::Blocked {
+                    "INSERT OR IGNORE INTO blocked SELECT value FROM json_each(?)"
+                } else {
+                    "DELETE FROM blocked WHERE seat_id IN (SELECT value FROM json_each(?))"
+                };
+                self.sql.exec(statement, vec![seats])?;
+                self.sql.exec("INSERT INTO ledger VALUES (?, ?)", vec![integer_value(entry.seq)?, json_value(entry)?])
+            }
+            Change::Notified(notification) => self.save_notification(notification),
+            Change::AdmissionEnded(admission) => {
+                let row = vec![integer_value(admission.number)?, integer_value(admission.ends_at.0)?];
+                self.sql.exec("INSERT OR REPLACE INTO ended_admissions VALUES (?, ?)", row)
+            }
+            Change::Owed(errand) => {
+                let row = vec![integer_value(errand.id)?, json_value(errand)?];
+                self.sql.exec("INSERT OR REPLACE INTO errands VALUES (?, ?)", row)?;
+                let highest = vec![LAST_ERRAND.into(), integer_value(errand.id)?];
+                let statement =
+                    "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)";
+                self.sql.exec(statement, highest)
+            }
+            Change::Done(id) => self.sql.exec("DELETE FROM errands WHERE id = ?", vec![integer_value(*id)?]),
+            Change::Sent(through) => {
+                self.sql.exec("DELETE FROM outbox WHERE sequence <= ?", vec![integer_value(*through)?])?;
+                self.set_counter(SENT, *through)
+            }
+        }
+    }
+
+    fn save_reservation(&self, reservation: &Reservation) -> Result<()> {
+        let row = vec![
+            reservation.key.to_string().into(),
+            reservation.user.0.as_str().into(),
+            reservation.status.as_str().into(),
+            integer_value(reservation.created_at.0)?,
+            json_value(reservation)?,
+        ];
+        self.sql.exec("INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?)", row)
+    }
+
+    fn save_seats(&self, reservation: &Reservation) -> Result<()> {
+        if reservation.seat_ids.is_empty() {
+            return Ok(());
+        }
+        let key = SqlStorageValue::from(reservation.key.to_string());
+        if !reservation.status.takes_seats() {
+            return self.sql.exec("DELETE FROM taken WHERE reservation = ?", vec![key]);
+        }
+        // A seat that another reservation has violates the primary key and undoes the whole commit.
+        let statement = "INSERT INTO taken SELECT value, ?1 FROM json_each(?2)
+            WHERE NOT EXISTS (SELECT 1 FROM taken WHERE seat_id = value AND reservation = ?1)";
+        self.sql.exec(statement, vec![key, json_value(&reservation.seat_ids)?])
+    }
+
+    fn save_notification(&self, notification: &Notification) -> Result<()> {
+        let trace_id = self.trace_id.borrow().as_str().into();
+        let row = vec![integer_value(notification.sequence)?, trace_id, json_value(notification)?];
+        self.sql.exec("INSERT INTO outbox VALUES (?, ?, ?)", row)
+    }
+}
+
+impl Store<Inventory> for InventoryStore {
+    type Fault = worker::Error;
+
+    fn load(&self) -> Result<(Inventory, Vec<Record>)> {
+        if !self.migrated.replace(true) {
+            self.sql.migrate(MIGRATIONS).inspect_err(|_| self.migrated.set(false))?;
+        }
+        let bodies = |statement: &str| self.sql.rows(statement, vec![]);
+        let event = bodies("SELECT body FROM event")?;
+        let taking = bodies("SELECT body FROM reservations WHERE status IN ('HOLD', 'CONFIRMED')")?;
+        let blocked = bodies("SELECT seat_id FROM blocked")?;
+        let ended = bodies("SELECT number, ends_at FROM ended_admissions")?;
+        let errands = bodies("SELECT body FROM errands")?;
+        let admission = |row: &Row| Ok(Admission { number: integer(row, 0)?, ends_at: Millis(integer(row, 1)?) });
+        let sent = self.counter(SENT)?;
+        let inventory = Inventory::restore(Rows {
+            event: event.first().map(|row| json(row, 0)).transpose()?,
+            blocked: blocked.iter().map(|row| text(row, 0).map(str::to_owned)).collect::<Result<_>>()?,
+            taking: taking.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
+            ended: ended.iter().map(admission).collect::<Result<_>>()?,
+            errands: errands.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
+            seq: self.highest("SELECT coalesce(max(seq), 0) FROM ledger")?,
+            sequence: sent.max(self.highest("SELECT coalesce(max(sequence), 0) FROM outbox")?),
+            sent,
+            last_errand: self.counter(LAST_ERRAND)?,
+        });
+        Ok((inventory, records::load(&self.sql)?))
+    }
+
+    fn recall(&self, inventory: &mut Inventory, command: &Command) -> Result<()> {
+        let Some(key) = inventory.missing(command) else { return Ok(()) };
+        if let Some(reservation) = self.reservation(&key.to_string())? {
+            inventory.recall(reservation);
+        }
+        Ok(())
+    }
+
+    fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
+        self.sql.transaction(|| {
+            batch.changes.iter().try_for_each(|change| self.save_change(change))?;
+            records::save(&self.sql, batch)
+        })
+    }
+
+    fn recorded(&self, idempotency: &Idempotency) -> Result<Vec<u8>> {
+        records::body(&self.sql, idempotency)
+    }
+}

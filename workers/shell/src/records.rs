@@ -1,0 +1,61 @@
+//! The rows of idempotency records, the same in every object that keeps them.
+
+use domain::{
+    hash::Hash128,
+    idempotency::{Idempotency, Record},
+    machine::Batch,
+    time::Millis,
+};
+use worker::{Error, Result};
+
+use crate::sql::{Sql, integer, integer_value, text};
+
+/// The table; put it into the first migration of a store.
+pub const SCHEMA: &str = "
+    CREATE TABLE idempotency (scope TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, expires_at INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX idempotency_by_expiry ON idempotency (expires_at);
+";
+
+/// All records, those that are over included: nobody answers by them.
+///
+/// # Errors
+/// Storage is broken.
+pub fn load(sql: &Sql) -> Result<Vec<Record>> {
+    let digest = |hex: &str| Hash128::parse(hex).ok_or_else(|| Error::from("not a digest"));
+    let rows = sql.rows("SELECT scope, fingerprint, expires_at FROM idempotency", vec![])?;
+    let record = |row| {
+        let (scope, fingerprint) = (digest(text(row, 0)?)?, digest(text(row, 1)?)?);
+        Ok(Record { scope, fingerprint, expires_at: Millis(integer(row, 2)?) })
+    };
+    rows.iter().map(record).collect()
+}
+
+/// Saves what `batch` says of records. Call it inside the transaction of the effect.
+///
+/// # Errors
+/// Storage is broken.
+pub fn save<C>(sql: &Sql, batch: &Batch<'_, C>) -> Result<()> {
+    if let Some(now) = batch.purge_records_at {
+        sql.exec("DELETE FROM idempotency WHERE expires_at <= ?", vec![integer_value(now.0)?])?;
+    }
+    let Some((record, body)) = &batch.record else { return Ok(()) };
+    let body = std::str::from_utf8(body).map_err(|e| Error::from(e.to_string()))?;
+    let row = vec![
+        record.scope.to_string().into(),
+        record.fingerprint.to_string().into(),
+        integer_value(record.expires_at.0)?,
+        body.into(),
+    ];
+    sql.exec("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)", row)
+}
+
+/// The recorded answer.
+///
+/// # Errors
+/// Storage is broken, or has no such record.
+pub fn body(sql: &Sql, idempotency: &Idempotency) -> Result<Vec<u8>> {
+    let scope = idempotency.scope.to_string();
+    let rows = sql.rows("SELECT body FROM idempotency WHERE scope = ?", vec![scope.into()])?;
+    let row = rows.first().ok_or_else(|| Error::from("a live record has a row"))?;
+    Ok(text(row, 0)?.as_bytes().to_vec())
+}

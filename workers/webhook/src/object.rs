@@ -1,0 +1,162 @@
+//! `WebhookObject`: takes envelopes at once, delivers them from its alarm, one at a time.
+
+use domain::{
+    delivery::{Command, Delivery, Due, Endpoint, Envelope as Notification, endpoint_allowed},
+    machine::Answer,
+    refusal::Refusal,
+};
+use js_sys::Uint8Array;
+use serde_json::{Value, json};
+use shell::{
+    Host,
+    ask::{Envelope, granted, question, respond},
+    clock,
+    limit::within,
+    log::{Level, line},
+    sql::Sql,
+};
+use signing::Key;
+use worker::{
+    AbortController, DurableObject, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Result, State,
+    durable_object, wasm_bindgen,
+};
+
+use crate::{WebhookAsk, store::WebhookStore};
+
+/// Longest time that one try may take, in milliseconds.
+const TRY_MAX_MS: u64 = 10_000;
+/// After this time, in milliseconds, the alarm is set anew instead of going on: it may run for 15 minutes.
+const ROUND_MAX_MS: u64 = 60_000;
+
+/// One endpoint of an organiser. Everything it knows is in its rows; memory is a copy.
+///
+/// Only the alarm delivers, and the platform runs one alarm at a time: so does the order hold.
+#[durable_object(alarm)]
+pub struct WebhookObject {
+    state: State,
+    env: Env,
+    host: Host<Delivery, WebhookStore>,
+}
+
+/// A letter and where it goes.
+struct Post {
+    due: Due,
+    endpoint: Endpoint,
+    body: String,
+}
+
+impl DurableObject for WebhookObject {
+    fn new(state: State, env: Env) -> Self {
+        let host = Host::new(WebhookStore::new(Sql::new(&state)));
+        Self { state, env, host }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let Envelope { ask, .. } = question::<WebhookAsk>(&mut request).await?;
+        let answer = self.answer(ask)?;
+        self.arm().await?;
+        respond(&answer)
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.host.ring()?;
+        let over_at = clock::now().plus_ms(ROUND_MAX_MS);
+        while clock::now() < over_at {
+            let Some(post) = self.next()? else { break };
+            self.deliver(&post).await?;
+        }
+        self.arm().await?;
+        Response::empty()
+    }
+}
+
+impl WebhookObject {
+    fn answer(&self, ask: WebhookAsk) -> Result<Answer> {
+        match ask {
+            WebhookAsk::Enqueue { url, secret, envelopes } => self.enqueue(Endpoint { url, secret }, &envelopes),
+            WebhookAsk::DeadLetters { before, limit } => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                self.host.read(|delivery, _| granted(&delivery.dead_letters(before, limit)))
+            }
+            WebhookAsk::Redrive { id } => self.host.execute(&Command::Redrive { id }),
+            WebhookAsk::Drop => self.host.execute(&Command::Drop),
+        }
+    }
+
+    fn enqueue(&self, endpoint: Endpoint, envelopes: &[Value]) -> Result<Answer> {
+        let parsed = envelopes.iter().map(Notification::parse).collect::<Option<Vec<_>>>();
+        let Some(envelopes) = parsed else {
+            let problem = "must each have id, type, event_id and sequence".to_owned();
+            return Ok(Answer::Refused(Refusal::Invalid { field: "envelopes".to_owned(), problem }));
+        };
+        self.host.execute(&Command::Enqueue { endpoint, envelopes })
+    }
+
+    async fn arm(&self) -> Result<()> {
+        let due_at = self.host.read(|delivery, _| Ok(delivery.next_due_at()))?;
+        self.host.arm(&self.state, due_at).await
+    }
+
+    fn next(&self) -> Result<Option<Post>> {
+        let now = clock::now();
+        self.host.read(|delivery, store| {
+            let (Some(due), Some(endpoint)) = (delivery.due(now), delivery.endpoint().cloned()) else { return Ok(None) };
+            let body = store.body(&due)?;
+            Ok(Some(Post { due, endpoint, body }))
+        })
+    }
+
+    async fn deliver(&self, post: &Post) -> Result<()> {
+        let problem = match self.send(post).await {
+            Ok(200..=299) => None,
+            Ok(status) => Some(format!("answered {status}")),
+            Err(problem) => Some(problem),
+        };
+        let Due { event_id, sequence, attempt, skipped, .. } = post.due.clone();
+        if skipped > 0 {
+            note(Level::Warn, &post.due, "webhook sent without its predecessors", &format!("{skipped} have not come"));
+        }
+        if let Some(problem) = &problem {
+            note(Level::Warn, &post.due, "webhook failed", problem);
+        }
+        self.host.execute(&Command::Tried { event_id, sequence, attempt, problem }).map(|_| ())
+    }
+
+    async fn send(&self, post: &Post) -> std::result::Result<u16, String> {
+        let development = self.env.var("ENVIRONMENT").is_ok_and(|value| value.to_string().trim() == "development");
+        endpoint_allowed(&post.endpoint.url, development).map_err(|problem| format!("address {problem}"))?;
+        let key = Key::from_secret(&post.endpoint.secret).map_err(|bad| format!("secret {bad}"))?;
+        let request = signed(post, &key).map_err(|error| error.to_string())?;
+        let controller = AbortController::default();
+        let signal = controller.signal();
+        match within(TRY_MAX_MS, Fetch::Request(request).send_with_signal(&signal)).await {
+            Some(Ok(response)) => Ok(response.status_code()),
+            Some(Err(error)) => Err(error.to_string()),
+            None => {
+                controller.abort();
+                Err("took too long".to_owned())
+            }
+        }
+    }
+}
+
+/// A redirect is an answer like any other that is not 2xx: following one could lead to an address that is not allowed.
+fn signed(post: &Post, key: &Key) -> Result<Request> {
+    let headers = Headers::new();
+    for (name, value) in key.headers(&post.due.id, post.body.as_bytes(), clock::now()) {
+        headers.set(name, &value)?;
+    }
+    headers.set("content-type", "application/json")?;
+    headers.set("user-agent", "traffic-tacos-webhooks/1")?;
+    let mut init = RequestInit::new();
+    let body = Uint8Array::from(post.body.as_bytes());
+    init.with_method(Method::Post).with_headers(headers).with_redirect(RequestRedirect::Manual).with_body(Some(body.into()));
+    Request::new_with_init(&post.endpoint.url, &init)
+}
+
+fn note(level: Level, due: &Due, msg: &str, problem: &str) {
+    let fields = json!({
+        "event_id": due.event_id, "envelope_id": due.id, "sequence": due.sequence, "attempt": due.attempt, "problem": problem,
+    });
+    line(level, "webhook", "", msg, fields);
+}
