@@ -34,12 +34,21 @@ const START_MS = 30_000;
 
 // Node tells of every process it starts. Those of workerd are kept, to be killed by id and never by name.
 const workerds = new Set<ChildProcess>();
+const folders = new Set<string>();
 subscribe('child_process', (message) => {
   const child = (message as { process: ChildProcess }).process;
   child.once('spawn', () => /workerd/.test(child.spawnfile) && workerds.add(child));
 });
 const alive = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null;
-process.once('exit', () => [...workerds].filter(alive).forEach((child) => child.kill('SIGKILL')));
+
+// However a test file ends, nothing of it stays behind.
+function sweep(): void {
+  for (const child of workerds) if (alive(child)) child.kill('SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+}
+process.once('exit', sweep);
+process.once('uncaughtExceptionMonitor', sweep);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 
 export type EventSettings = Record<string, any>;
 
@@ -62,6 +71,7 @@ export class Server {
 
   constructor(vars: Record<string, string>) {
     this.vars = { ...VARS, ...vars };
+    folders.add(this.folder);
   }
 
   async start(): Promise<void> {

@@ -13,7 +13,7 @@ const server = await serve();
 const { admin } = server;
 const SECRET = 'whsec_b3JnYW5pc2VyLXNlY3JldC1mb3ItdGVzdHM=';
 /** How long a sale event may take to an endpoint here: a batch of the queue, a few retries of a busy machine. */
-const DELIVERED_MS = 10_000;
+const DELIVERED_MS = 20_000;
 
 async function endpoint(secret = SECRET): Promise<{ id: string; receiver: Receiver }> {
   const receiver = await receive();

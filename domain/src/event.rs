@@ -321,6 +321,12 @@ struct SectionBody {
 }
 
 impl EventBody {
+    /// Whether the body says how many lanes there are.
+    #[must_use]
+    pub const fn names_lanes(&self) -> bool {
+        self.queue.lanes.is_some()
+    }
+
     /// Checks the body and completes it; `now` is the default opening time.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The rules of a sale.
 //!
-//! A sale is four state machines, each a plain struct that decides without changing, changes without failing,
-//! and says when time alone will change it next ([`machine`]):
+//! A sale is four state machines, and telling the organisers is a fifth. Each is a plain struct that decides without
+//! changing, changes without failing, and says when time alone will change it next ([`machine`]):
 //!
 //! | Machine | Object | Rules |
 //! |---|---|---|
@@ -9,6 +9,7 @@
 //! | [`queue::Queue`] | one per event | numbers places, moves the frontier, admits |
 //! | [`inventory::Inventory`] | one per event | seats, holds, reservations, orders, intents, ledger, outbox |
 //! | [`payment::Payment`] | one per intent | the provider simulator: authorise, capture, void, refund |
+//! | [`delivery::Delivery`] | one per endpoint | an organiser's webhooks: in order, at least once |
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: `now` is an argument, ids come in with the
 //! command, and iteration order is fixed. The same inputs give the same outputs, so that a whole sale can be

@@ -33,6 +33,8 @@ mod decide_payment;
 mod draft;
 pub mod errand;
 pub mod ledger;
+#[cfg(test)]
+mod properties;
 pub mod reservation;
 pub mod seats;
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{errand::Duty, *};
@@ -17,15 +16,15 @@ use crate::{
 };
 
 const START: Millis = Millis(1_795_262_400_000);
-const HOLD_MS: u64 = 60_000;
+pub(super) const HOLD_MS: u64 = 60_000;
 
 #[derive(Default)]
-struct RowStore {
+pub(super) struct RowStore {
     event: Option<Event>,
-    reservations: BTreeMap<ReservationKey, Reservation>,
+    pub(super) reservations: BTreeMap<ReservationKey, Reservation>,
     blocked: BTreeSet<String>,
     ended: Vec<Admission>,
-    errands: BTreeMap<u64, Errand>,
+    pub(super) errands: BTreeMap<u64, Errand>,
     ledger: Vec<Entry>,
     notifications: Vec<Notification>,
     sent: u64,
@@ -34,7 +33,7 @@ struct RowStore {
 }
 
 #[derive(Default)]
-struct Memory(RefCell<RowStore>);
+pub(super) struct Memory(pub(super) RefCell<RowStore>);
 
 impl Store<Inventory> for Memory {
     type Fault = ();
@@ -106,10 +105,10 @@ fn reread(reservation: &Reservation) -> Reservation {
 }
 
 /// A sale with a clock that the test moves.
-struct Sale {
-    engine: Engine<Inventory, Memory>,
-    now: Millis,
-    keys: u128,
+pub(super) struct Sale {
+    pub(super) engine: Engine<Inventory, Memory>,
+    pub(super) now: Millis,
+    pub(super) keys: u128,
 }
 
 impl Sale {
@@ -119,7 +118,7 @@ impl Sale {
         sale
     }
 
-    fn small() -> Self {
+    pub(super) fn small() -> Self {
         Self::new(r#"[{"id":"A","price":100,"rows":[{"id":"1","count":6}]},{"id":"G","price":10,"capacity":5}]"#)
     }
 
@@ -141,38 +140,38 @@ impl Sale {
         answer
     }
 
-    fn ask(&mut self, command: &Command) -> Result<Value, Refusal> {
+    pub(super) fn ask(&mut self, command: &Command) -> Result<Value, Refusal> {
         match self.answer(command) {
             Answer::Granted { body, .. } => Ok(serde_json::from_slice(&body).unwrap()),
             Answer::Refused(refusal) => Err(refusal),
         }
     }
 
-    fn idempotency(&mut self) -> Idempotency {
+    pub(super) fn idempotency(&mut self) -> Idempotency {
         self.keys += 1;
         Idempotency { scope: Hash128(self.keys), fingerprint: Hash128(0), ttl_ms: 300_000 }
     }
 
-    fn hold_as(&mut self, user: &str, admission: u64, wish: Wish) -> Result<Value, Refusal> {
+    pub(super) fn hold_as(&mut self, user: &str, admission: u64, wish: Wish) -> Result<Value, Refusal> {
         let idempotency = self.idempotency();
         let admission = Admission { number: admission, ends_at: START.plus_sec(3600) };
         let key = ReservationKey(self.keys);
         self.ask(&Command::Hold { key, user: UserId(user.into()), admission, wish, idempotency })
     }
 
-    fn hold(&mut self, user: &str, seats: &[&str]) -> Result<ReservationKey, Refusal> {
+    pub(super) fn hold(&mut self, user: &str, seats: &[&str]) -> Result<ReservationKey, Refusal> {
         let admission = u64::try_from(self.keys).unwrap() + 1000;
         self.hold_as(user, admission, named(seats)).map(|body| key_of(&body))
     }
 
-    fn open(&mut self, key: ReservationKey, user: &str, scenario: Scenario) -> Result<PaymentIntentId, Refusal> {
+    pub(super) fn open(&mut self, key: ReservationKey, user: &str, scenario: Scenario) -> Result<PaymentIntentId, Refusal> {
         let idempotency = self.idempotency();
         let plan = Plan { scenario, delay_ms: 0, approve_permille: 1000 };
         let command = Command::OpenIntent { key, user: UserId(user.into()), amount: None, currency: None, plan, idempotency };
         self.ask(&command).map(|body| PaymentIntentId::parse(body["payment_intent_id"].as_str().unwrap()).unwrap())
     }
 
-    fn decided(&mut self, intent: &PaymentIntentId, amount: u64, outcome: payment::Outcome) -> Value {
+    pub(super) fn decided(&mut self, intent: &PaymentIntentId, amount: u64, outcome: payment::Outcome) -> Value {
         let idempotency = self.idempotency();
         let (intent, reservation_id) = (intent.clone(), intent.reservation_id());
         let currency = Currency::KRW;
@@ -180,16 +179,22 @@ impl Sale {
         self.ask(&command).unwrap()["effect"].clone()
     }
 
-    fn confirm(&mut self, key: ReservationKey, user: &str, intent: &PaymentIntentId, authorised: bool) -> Result<Value, Refusal> {
+    pub(super) fn confirm(
+        &mut self,
+        key: ReservationKey,
+        user: &str,
+        intent: &PaymentIntentId,
+        authorised: bool,
+    ) -> Result<Value, Refusal> {
         let idempotency = self.idempotency();
         self.ask(&Command::Confirm { key, user: UserId(user.into()), intent: intent.clone(), authorised, idempotency })
     }
 
-    fn cancel(&mut self, key: ReservationKey, user: &str) -> Result<Value, Refusal> {
+    pub(super) fn cancel(&mut self, key: ReservationKey, user: &str) -> Result<Value, Refusal> {
         self.ask(&Command::Cancel { key, user: UserId(user.into()), idempotency: None })
     }
 
-    fn refund(&mut self, key: ReservationKey, user: &str) -> Result<Value, Refusal> {
+    pub(super) fn refund(&mut self, key: ReservationKey, user: &str) -> Result<Value, Refusal> {
         let idempotency = self.idempotency();
         self.ask(&Command::Refund { key, user: UserId(user.into()), idempotency })
     }
@@ -270,11 +275,11 @@ fn named(seats: &[&str]) -> Wish {
     Wish { seat_ids: Some(seats.iter().map(|id| (*id).to_owned()).collect()), together: true, ..Wish::default() }
 }
 
-fn best(quantity: u32, section: Option<&str>) -> Wish {
+pub(super) fn best(quantity: u32, section: Option<&str>) -> Wish {
     Wish { quantity: Some(quantity), section: section.map(str::to_owned), together: true, ..Wish::default() }
 }
 
-fn key_of(body: &Value) -> ReservationKey {
+pub(super) fn key_of(body: &Value) -> ReservationKey {
     ReservationId::parse(body["reservation_id"].as_str().unwrap()).unwrap().key
 }
 
@@ -549,122 +554,4 @@ fn blocked_seats_are_taken_and_survive_a_new_description() {
     assert_eq!((sale.state("A-1-1"), sale.state("A-1-2")), (SeatState::Blocked, SeatState::Available));
     sale.ask(&block(&[], &["A-1-1"])).unwrap();
     assert_eq!(sale.state("A-1-1"), SeatState::Available);
-}
-
-/// What a random visitor does.
-#[derive(Clone, Debug)]
-enum Act {
-    Hold { user: u8, seats: Vec<u8> },
-    Best { user: u8, quantity: u32, general: bool },
-    Cancel { nth: usize },
-    Open { nth: usize, timeout: bool },
-    Decide { nth: usize, approve: bool },
-    Confirm { nth: usize },
-    CancelIntent { nth: usize },
-    Refund { nth: usize },
-    Block { seat: u8, on: bool },
-    Wait { ms: u64 },
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let nth = 0_usize..12;
-    prop_oneof![
-        3 => (0_u8..4, prop::collection::vec(0_u8..6, 1..4)).prop_map(|(user, seats)| Act::Hold { user, seats }),
-        2 => (0_u8..4, 1_u32..4, any::<bool>()).prop_map(|(user, quantity, general)| Act::Best { user, quantity, general }),
-        1 => nth.clone().prop_map(|nth| Act::Cancel { nth }),
-        3 => (nth.clone(), prop::bool::weighted(0.2)).prop_map(|(nth, timeout)| Act::Open { nth, timeout }),
-        3 => (nth.clone(), prop::bool::weighted(0.7)).prop_map(|(nth, approve)| Act::Decide { nth, approve }),
-        1 => nth.clone().prop_map(|nth| Act::Confirm { nth }),
-        1 => nth.clone().prop_map(|nth| Act::CancelIntent { nth }),
-        1 => nth.prop_map(|nth| Act::Refund { nth }),
-        1 => (0_u8..6, any::<bool>()).prop_map(|(seat, on)| Act::Block { seat, on }),
-        2 => (0_u64..40_000).prop_map(|ms| Act::Wait { ms }),
-    ]
-}
-
-/// Captures and give-backs of each intent, from its instructions in order: money is never ahead of the seat.
-fn check_money(sale: &Sale) {
-    let rows = sale.engine.store().0.borrow();
-    let mut captured: BTreeMap<PaymentIntentId, bool> = BTreeMap::new();
-    for errand in rows.errands.values() {
-        let Duty::Pay { intent, instruction } = &errand.duty else { continue };
-        match instruction {
-            Instruction::Capture { .. } => assert_eq!(captured.insert(intent.clone(), true), None, "captured once"),
-            Instruction::Refund => {
-                assert_eq!(captured.insert(intent.clone(), false), Some(true), "refunded once, after its capture")
-            }
-            Instruction::Open(_) | Instruction::Void { .. } | Instruction::Cancel | Instruction::Fail { .. } => {
-                assert!(!captured.contains_key(intent), "nothing else follows a capture");
-            }
-        }
-    }
-    for reservation in rows.reservations.values() {
-        let event_id = EventId::parse("evt_1").unwrap();
-        let paid = (0..reservation.intents.len()).filter(|i| captured.get(&reservation.intent_id(&event_id, *i)) == Some(&true));
-        let expected = usize::from(reservation.status == Status::Confirmed);
-        assert_eq!(paid.count(), expected, "sold exactly where money was captured: {reservation:?}");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-    #[test]
-    fn whatever_visitors_do_the_invariants_hold(acts in prop::collection::vec(act(), 1..60)) {
-        let mut sale = Sale::small();
-        let mut made: Vec<(ReservationKey, String)> = Vec::new();
-        for act in acts {
-            let pick = |nth: usize| made.get(nth % made.len().max(1)).cloned();
-            match act {
-                Act::Hold { user, seats } => {
-                    let ids: BTreeSet<_> = seats.iter().map(|seat| format!("A-1-{}", seat + 1)).collect();
-                    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-                    let user = format!("u{user}");
-                    made.extend(sale.hold(&user, &ids).ok().map(|key| (key, user)));
-                }
-                Act::Best { user, quantity, general } => {
-                    let user = format!("u{user}");
-                    let admission = u64::try_from(sale.keys).unwrap() + 1000;
-                    let held = sale.hold_as(&user, admission, best(quantity, general.then_some("G")));
-                    made.extend(held.ok().map(|body| (key_of(&body), user)));
-                }
-                Act::Cancel { nth } => drop(pick(nth).map(|(key, user)| sale.cancel(key, &user))),
-                Act::Open { nth, timeout } => {
-                    let scenario = if timeout { Scenario::Timeout } else { Scenario::Approve };
-                    drop(pick(nth).map(|(key, user)| sale.open(key, &user, scenario)));
-                }
-                Act::Decide { nth, approve } => {
-                    let Some((key, _)) = pick(nth) else { continue };
-                    let reservation = sale.engine.store().0.borrow().reservations[&key].clone();
-                    let Some(attempt) = reservation.intents.len().checked_sub(1) else { continue };
-                    let intent = reservation.intent_id(&EventId::parse("evt_1").unwrap(), attempt);
-                    let reason = "declined".to_owned();
-                    let outcome = if approve { payment::Outcome::Approved } else { payment::Outcome::Failed { reason } };
-                    sale.decided(&intent, reservation.total_amount, outcome);
-                }
-                Act::Confirm { nth } => {
-                    let Some((key, user)) = pick(nth) else { continue };
-                    let intent = PaymentIntentId { event_id: EventId::parse("evt_1").unwrap(), key, attempt: 0 };
-                    drop(sale.confirm(key, &user, &intent, true));
-                }
-                Act::CancelIntent { nth } => {
-                    let Some((key, user)) = pick(nth) else { continue };
-                    let idempotency = sale.idempotency();
-                    let intent = PaymentIntentId { event_id: EventId::parse("evt_1").unwrap(), key, attempt: 0 };
-                    drop(sale.ask(&Command::CancelIntent { intent, user: UserId(user), idempotency }));
-                }
-                Act::Refund { nth } => drop(pick(nth).map(|(key, user)| sale.refund(key, &user))),
-                Act::Block { seat, on } => {
-                    let ids = vec![format!("A-1-{}", seat + 1)];
-                    let (block, unblock) = if on { (ids, vec![]) } else { (vec![], ids) };
-                    drop(sale.ask(&Command::Block { block, unblock }));
-                }
-                Act::Wait { ms } => sale.now = sale.now.plus_ms(ms),
-            }
-            check_money(&sale);
-        }
-        sale.now = sale.now.plus_ms(HOLD_MS);
-        sale.engine.read(sale.now).unwrap().check();
-        let inventory = sale.engine.read(sale.now).unwrap();
-        prop_assert_eq!(inventory.holds(), 0, "every hold ends");
-    }
 }

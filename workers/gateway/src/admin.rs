@@ -41,8 +41,12 @@ pub async fn put_event(call: &Call) -> Result<Reply, ApiError> {
     for _ in 0..WRITE_TRIES {
         let current = catalogue::newest(call, &event_id).await?;
         let replaces = current.as_ref().map(|entry| entry.event.version);
-        let event = body.clone().complete(event_id.clone(), next_version(replaces), clock::now())?;
+        let mut event = body.clone().complete(event_id.clone(), next_version(replaces), clock::now())?;
         if let Some(current) = &current {
+            // Lanes cannot change while people wait, so a body that does not name them means those that there are.
+            if !body.names_lanes() {
+                event.queue.lanes = current.event.queue.lanes;
+            }
             check_lanes(call, &current.event, event.queue.lanes, "queue.lanes").await?;
         }
         objects::configure::<InventoryAsk>(call, event_id.as_str(), event.clone()).await?;

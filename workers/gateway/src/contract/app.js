@@ -58,7 +58,8 @@ function resolve(node) {
   const target = resolve(steps.reduce((at, key) => at[key.replaceAll('~1', '/').replaceAll('~0', '~')], contract));
   const { $ref, ...beside } = node;
   const properties = target.properties && { properties: { ...target.properties, ...beside.properties } };
-  const required = target.required && { required: [...target.required, ...(beside.required ?? [])] };
+  // A schema's required fields add up; a parameter's is a plain yes or no.
+  const required = Array.isArray(target.required) && { required: [...target.required, ...(beside.required ?? [])] };
   return { ...target, ...beside, ...properties, ...required };
 }
 
