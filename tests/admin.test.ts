@@ -106,6 +106,15 @@ describe('an event', { concurrency: 6 }, () => {
     assert.equal(granted(await buyer.get('/orders')).orders[0].seat_ids[0], 'A-2-1');
   });
 
+  test('keeps its lanes once somebody has joined, and those that there are where none are named', async () => {
+    const event = await server.event({ sections: [SECTION], queue: { lanes: 2 } });
+    await server.user().waits(event);
+    const replaced = granted(await put(event, { name: 'Again', sections: [SECTION] }));
+    assert.equal(replaced.queue.lanes, 2);
+    const { details } = refused(await put(event, { name: 'Again', sections: [SECTION], queue: { lanes: 3 } }), 400, 'INVALID_REQUEST');
+    assert.equal(details.field, 'queue.lanes');
+  });
+
   test('has as many as 200,000 places', async () => {
     const id = fresh();
     granted(await put(id, { name: 'Big', sections: [{ id: 'GA', price: 1, capacity: 200_000 }] }), 201);
