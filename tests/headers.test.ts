@@ -137,7 +137,7 @@ describe('rate limit', () => {
 
   test('callers without a valid token share the bucket of their address, operations have none', async () => {
     const began = Date.now();
-    const unknown = [{}, { authorization: 'Bearer nonsense' }];
+    const unknown: Record<string, string>[] = [{}, { authorization: 'Bearer nonsense' }];
     const send = (headers: Record<string, string>) => server.anyone().get('/events/evt_2025_1001', { headers });
     const answers = await Promise.all(Array.from({ length: BURST + 15 }, (_, sent) => send(unknown[sent % 2] ?? {})));
     const refilled = 1 + (RPS * (Date.now() - began)) / 1000;
