@@ -29,19 +29,21 @@ else
   say check "clippy for the host only: this machine's own toolchain has no wasm32 target (the build uses another)"
 fi
 
-say check "domain is pure"
+for pure in domain protocol; do
+say check "$pure is pure"
 # With features, because chrono is allowed as a calendar but not as a clock.
 impure='^(worker|worker-.*|wasm-bindgen.*|js-sys|web-sys|getrandom|rand|fastrand|jiff|tokio|mio|reqwest|hyper|ureq|uuid|ring|iana-time-zone) '
 impure+='|^(chrono|time) feature "(clock|now|local-offset|wasmbind|wasm-bindgen)"'
-if found=$(cargo tree --quiet -p domain --edges normal,build,features --target all --prefix none | sort -u | grep -E "$impure"); then
+if found=$(cargo tree --quiet -p "$pure" --edges normal,build,features --target all --prefix none | sort -u | grep -E "$impure"); then
   printf '%s\n' "$found" >&2
-  fail check "domain depends on a clock, randomness, I/O or the platform"
+  fail check "$pure depends on a clock, randomness, I/O or the platform"
 fi
 impure='std::(fs|net|env|process|thread)\b|SystemTime|Instant::now|thread_rng|thread_local!|\bRandomState\b'
-if found=$(grep -rnE "$impure" domain/src --include='*.rs' | grep -vE '^[^:]+:[0-9]+: *//'); then
+if found=$(grep -rnE "$impure" "$pure/src" --include='*.rs' | grep -vE '^[^:]+:[0-9]+: *//'); then
   printf '%s\n' "$found" >&2
-  fail check "domain reads a clock, randomness or the outside world"
+  fail check "$pure reads a clock, randomness or the outside world"
 fi
+done
 
 for project in tests web; do
   [ -f "$project/tsconfig.json" ] || continue

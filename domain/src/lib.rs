@@ -25,6 +25,7 @@ pub mod event;
 pub mod hash;
 pub mod id;
 pub mod idempotency;
+pub mod invariants;
 pub mod inventory;
 pub mod lane;
 pub mod machine;

@@ -60,6 +60,8 @@ pub struct Batch<'a, C> {
     pub record: Option<(Record, &'a [u8])>,
     /// Records that are over at this instant may be deleted.
     pub purge_records_at: Option<Millis>,
+    /// When it was decided.
+    pub decided_at: Millis,
 }
 
 /// Where a machine's rows are.
@@ -215,6 +217,7 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
                 changes: &decision.changes,
                 record: record.map(|record| (record, body.as_slice())),
                 purge_records_at: records.first_expiry().filter(|first| *first <= now).map(|_| now),
+                decided_at: now,
             };
             if let Err(fault) = store.save(&batch) {
                 self.live = None;

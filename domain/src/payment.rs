@@ -8,12 +8,14 @@
 //! | `PENDING` | `APPROVED` | `CANCELLED` | `CANCELLED` | `CANCELLED` | `FAILED` | decided: `AUTHORIZED` or `FAILED`; `timeout`: `EXPIRED` |
 //! | `AUTHORIZED` | `APPROVED` | `REFUNDED` | `REFUNDED` | `REFUNDED` | `REFUNDED` | – |
 //! | `APPROVED` | – | `REFUNDED` | `REFUNDED` | `REFUNDED` | – | – |
-//! | `FAILED`, `CANCELLED`, `REFUNDED`, `EXPIRED` | – | – | – | – | – | – |
+//! | `FAILED`, `EXPIRED` | `APPROVED` | – | – | – | – | – |
+//! | `CANCELLED`, `REFUNDED` | – | – | – | – | – | – |
 //!
 //! A dash changes nothing and is granted: the answer says how the intent stands. `REFUNDED` after `AUTHORIZED` gives a
 //! promise back, after `APPROVED` the money. Whoever wants the money back gets it wherever it is, so that a refund that
-//! overtakes its capture cannot leave a charge behind. Before `Open` everything is refused with
-//! [`Refusal::PaymentNotFound`].
+//! overtakes its capture cannot leave a charge behind. Whoever captures has sold the seats on a signed word: where that
+//! came from elsewhere, the intent may have failed or expired here meanwhile, and is captured all the same. Before
+//! `Open` everything is refused with [`Refusal::PaymentNotFound`].
 //!
 //! The provider's own decision is reported by a [`Webhook`] until it is received or given up, at once and again after
 //! [`RETRY_AFTER_MS`]; it is withdrawn when the money went back meanwhile. A decision that came from elsewhere
@@ -541,10 +543,11 @@ impl Intent {
             Instruction::Open(_) | Instruction::Capture { .. } | Instruction::Refund | Instruction::Cancel => None,
         };
         match (self.status, instruction) {
-            (Status::Failed | Status::Cancelled | Status::Refunded | Status::Expired, _) | (_, Instruction::Open(_)) => None,
-            (Status::Pending | Status::Authorized, Instruction::Capture { order_id }) => {
+            (Status::Cancelled | Status::Refunded, _) | (_, Instruction::Open(_)) => None,
+            (Status::Pending | Status::Authorized | Status::Failed | Status::Expired, Instruction::Capture { order_id }) => {
                 Some(Step::Captured { order_id: order_id.clone() })
             }
+            (Status::Failed | Status::Expired, _) => None,
             (Status::Pending, Instruction::Fail { reason }) => Some(Step::Failed { reason: cut(reason) }),
             (Status::Pending | Status::Authorized, _) => Some(Step::Released { reason }),
             (Status::Approved, Instruction::Capture { .. } | Instruction::Fail { .. }) => None,
@@ -568,6 +571,13 @@ impl Intent {
             (Status::Pending, Step::Declined { reason }) => {
                 self.end(Status::Failed, Some(reason));
                 self.report = Some(Report { kind: WebhookType::Failed, decided_at: at, attempt: 1, due_at: at });
+            }
+            (Status::Failed | Status::Expired, Step::Captured { .. }) => {
+                // Its own end does not count: the seats were sold on a word that came from elsewhere.
+                self.report = None;
+                self.failure_reason = None;
+                self.status = Status::Pending;
+                self.apply(step, at);
             }
             (Status::Pending | Status::Authorized, Step::Captured { order_id }) => {
                 self.status = Status::Approved;

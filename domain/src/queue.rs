@@ -14,7 +14,7 @@
 //! - the token bucket of `admit_per_sec` and `burst`; places that were given up are passed without using it;
 //! - `max_active`: ready + active stay within it;
 //! - the stock: ready + active, without those who hold their seats already, stay within the seats that are left. The
-//!   stock is at most 1 s old, or 100 ms where it is what may stop the line; those who left since it was asked for
+//!   stock is at most 0.5 s old, or 100 ms where it is what may stop the line; those who left since it was asked for
 //!   still count, since they may have taken seats with them.
 //!
 //! Ready is a promise: the end of the entry window is fixed when it begins, and `Enter` succeeds until then whatever the

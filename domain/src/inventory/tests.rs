@@ -10,6 +10,7 @@ use crate::{
     hash::Hash128,
     id::{EventId, PaymentIntentId, ReservationId},
     idempotency::Record,
+    invariants::Witness,
     machine::{Answer, Batch, Engine, Store},
     money::Currency,
     payment::{self, Instruction, Plan, Scenario},
@@ -30,6 +31,8 @@ pub(super) struct RowStore {
     sent: u64,
     last_errand: u64,
     records: BTreeMap<Hash128, (Record, Vec<u8>)>,
+    /// Told every commit; see [`crate::invariants`].
+    pub(super) witness: Option<Witness>,
 }
 
 #[derive(Default)]
@@ -62,6 +65,7 @@ impl Store<Inventory> for Memory {
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<(), ()> {
         let mut rows = self.0.borrow_mut();
+        rows.witness.get_or_insert_with(Witness::of_one).inventory_saved(batch.changes, batch.decided_at).unwrap();
         for change in batch.changes {
             match change.clone() {
                 Change::Configured(event) => rows.event = Some(*event),
@@ -133,6 +137,8 @@ impl Sale {
     fn answer(&mut self, command: &Command) -> Answer {
         let answer = self.engine.execute(command, self.now).unwrap();
         self.engine.read(self.now).unwrap().check();
+        let (inventory, store) = self.engine.parts().unwrap();
+        store.0.borrow().witness.iter().for_each(|witness| witness.seats.is_the_map_of(inventory).unwrap());
         self.check_ledger();
         if self.keys.is_multiple_of(2) {
             self.engine.forget();

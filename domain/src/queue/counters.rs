@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How old the stock may be, in milliseconds,
-const STOCK_AGE_MAX_MS: u64 = 1000;
+const STOCK_AGE_MAX_MS: u64 = 500;
 /// and where it may be what stops the line within the next second.
 const STOCK_AGE_NEAR_MS: u64 = 100;
 /// The rate is measured over so many whole seconds, the present one included.
@@ -70,6 +70,9 @@ pub struct Counters {
     pub(super) stock: Option<KnownStock>,
     pub(super) bucket: Bucket,
     pub(super) last_wave_at: Option<Millis>,
+    /// When the last place was given out. The clock of another machine may be behind.
+    #[serde(default)]
+    pub(super) joined_at: Millis,
     /// Since when, without a break, somebody waits.
     pub(super) line_since: Millis,
     /// Admissions by second, oldest first; at most [`MEASURED_SEC`] entries.

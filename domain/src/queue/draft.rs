@@ -84,7 +84,8 @@ impl<'a> Draft<'a> {
 
     fn number(&mut self, joins: u32) -> Result<Numbered, Refusal> {
         let joins = u64::from(joins);
-        let numbered = Numbered { first: self.counters.last + 1, joined_at: self.now, position_hint: self.counters.waiting + 1 };
+        let joined_at = self.now.max(self.counters.joined_at);
+        let numbered = Numbered { first: self.counters.last + 1, joined_at, position_hint: self.counters.waiting + 1 };
         if joins == 0 {
             return Ok(numbered);
         }
@@ -97,6 +98,7 @@ impl<'a> Draft<'a> {
         }
         self.counters.last += joins;
         self.counters.waiting += joins;
+        self.counters.joined_at = joined_at;
         Ok(numbered)
     }
 

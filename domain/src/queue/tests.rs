@@ -7,6 +7,7 @@ use crate::{
     hash::Hash128,
     id::EventId,
     idempotency::Record,
+    invariants::Witness,
     machine::{Answer, Engine, Store},
     time::Timestamp,
 };
@@ -20,6 +21,8 @@ pub(super) const PLENTY: Stock = Stock { available: 1_000_000, holding: 0, sold_
 pub(crate) struct Log {
     changes: RefCell<Vec<Change>>,
     records: RefCell<Vec<(Record, Vec<u8>)>>,
+    /// Told every commit; see [`crate::invariants`].
+    witness: RefCell<Option<Witness>>,
 }
 
 impl Log {
@@ -38,6 +41,8 @@ impl Store<Queue> for Log {
     }
 
     fn save(&self, batch: &crate::machine::Batch<'_, Change>) -> Result<(), String> {
+        let mut witness = self.witness.borrow_mut();
+        witness.get_or_insert_with(Witness::of_one).queue_saved(batch.changes, batch.decided_at).unwrap();
         self.changes.borrow_mut().extend_from_slice(batch.changes);
         self.records.borrow_mut().extend(batch.record.map(|(record, body)| (record, body.to_vec())));
         Ok(())

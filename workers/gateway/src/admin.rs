@@ -3,13 +3,12 @@
 //! A change of an event is written where it can be refused first, then to D1, then to who is told: inventory, D1, queue.
 //! Whatever was not told is told by the next change or, where an object never was configured, by its first question.
 
-use ::inventory::InventoryAsk;
-use ::queue::QueueAsk;
 use domain::{
     event::{Event, EventBody, QueuePatch},
     id::EventId,
     inventory::{Command, Query},
 };
+use protocol::ask::{InventoryAsk, Object, QueueAsk};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shell::clock;
@@ -49,9 +48,9 @@ pub async fn put_event(call: &Call) -> Result<Reply, ApiError> {
             }
             check_lanes(call, &current.event, event.queue.lanes, "queue.lanes").await?;
         }
-        objects::configure::<InventoryAsk>(call, event_id.as_str(), event.clone()).await?;
+        objects::configure::<InventoryAsk>(call, &Object::Inventory(event_id.clone()), event.clone()).await?;
         if let Some(entry) = catalogue::write(call, event, replaces).await? {
-            objects::configure::<QueueAsk>(call, event_id.as_str(), entry.event.clone()).await?;
+            objects::configure::<QueueAsk>(call, &Object::Queue(event_id.clone()), entry.event.clone()).await?;
             availability::seats_changed(&event_id);
             return Ok(Reply::json(if replaces.is_some() { 200 } else { 201 }, &entry.event));
         }
@@ -86,7 +85,7 @@ pub async fn set_queue(call: &Call) -> Result<Reply, ApiError> {
         let event = Event { queue, version: next_version(Some(current.version)), ..current.clone() };
         if let Some(entry) = catalogue::write(call, event, Some(current.version)).await? {
             let event = &entry.event;
-            objects::configure::<QueueAsk>(call, event.event_id.as_str(), event.clone()).await?;
+            objects::configure::<QueueAsk>(call, &Object::Queue(event.event_id.clone()), event.clone()).await?;
             return Ok(Reply::json(200, &event.queue));
         }
     }
@@ -94,7 +93,7 @@ pub async fn set_queue(call: &Call) -> Result<Reply, ApiError> {
 }
 
 #[derive(Deserialize)]
-struct SeatsBody {
+pub(crate) struct SeatsBody {
     #[serde(default)]
     block: Vec<String>,
     #[serde(default)]

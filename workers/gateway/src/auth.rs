@@ -22,7 +22,7 @@ const PASSWORD_MAX_BYTES: usize = 1024;
 const PASSWORD_MIN_CHARS: usize = 8;
 
 #[derive(Deserialize)]
-struct Registration {
+pub(crate) struct Registration {
     username: String,
     password: String,
     email: String,
@@ -30,7 +30,7 @@ struct Registration {
 }
 
 #[derive(Deserialize)]
-struct Login {
+pub(crate) struct Login {
     username: String,
     password: String,
 }
@@ -182,7 +182,7 @@ impl Repetition {
     }
 }
 
-fn check(wanted: &Registration) -> Result<(), ApiError> {
+pub(crate) fn check(wanted: &Registration) -> Result<(), ApiError> {
     let plain = wanted.username.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if !plain || !(3..=32).contains(&wanted.username.len()) {
         return Err(ApiError::invalid("username", "must be 3 to 32 characters of A-Z, a-z, 0-9, _ and -"));

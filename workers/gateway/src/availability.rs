@@ -1,16 +1,12 @@
 //! What an event has left, kept per isolate for at most a second, and its seat states for at most a tenth of one.
 
-use std::{cell::RefCell, rc::Rc};
+use std::rc::Rc;
 
 use domain::{id::EventId, inventory};
+use protocol::sale::copies::{self, Ages, Shelf};
 use serde::Deserialize;
 
-use crate::{
-    cache::{self, Ages, Recent, Shelf},
-    call::Call,
-    error::ApiError,
-    objects,
-};
+use crate::{call::Call, error::ApiError, objects};
 
 /// For the answer to a client.
 pub const FOR_CLIENTS: Ages = Ages { fresh_ms: 500, usable_ms: 1000 };
@@ -56,8 +52,8 @@ impl Availability {
 }
 
 thread_local! {
-    static AVAILABILITY: Shelf<EventId, Availability> = const { RefCell::new(Recent::new(KEPT_MAX)) };
-    static SEAT_STATES: Shelf<EventId, Rc<Vec<u8>>> = const { RefCell::new(Recent::new(SEATS_KEPT_MAX)) };
+    static AVAILABILITY: Shelf<EventId, Availability> = copies::shelf(KEPT_MAX);
+    static SEAT_STATES: Shelf<EventId, Rc<Vec<u8>>> = copies::shelf(SEATS_KEPT_MAX);
 }
 
 /// What an event has left, as old as `ages` allows.
@@ -66,7 +62,8 @@ thread_local! {
 /// The inventory does not answer, or there is no such event.
 pub async fn of(call: &Call, event_id: &EventId, ages: Ages) -> Result<Availability, ApiError> {
     let fetch = async || Availability::read(objects::inventory_look(call, event_id, inventory::Query::Availability).await?);
-    cache::fresh(&AVAILABILITY, event_id, ages, fetch, |kept, found| *kept = found, Availability::clone).await
+    copies::fresh(call, &AVAILABILITY.with(Rc::clone), event_id, ages, fetch, |kept, found| *kept = found, Availability::clone)
+        .await
 }
 
 /// The body of an event's seat states.
@@ -75,12 +72,13 @@ pub async fn of(call: &Call, event_id: &EventId, ages: Ages) -> Result<Availabil
 /// The inventory does not answer, or there is no such event.
 pub async fn seats(call: &Call, event_id: &EventId) -> Result<Rc<Vec<u8>>, ApiError> {
     let fetch = async || objects::inventory_look(call, event_id, inventory::Query::Seats).await;
-    cache::fresh(&SEAT_STATES, event_id, SEATS, fetch, |kept, found| *kept = Rc::new(found), Rc::clone).await
+    copies::fresh(call, &SEAT_STATES.with(Rc::clone), event_id, SEATS, fetch, |kept, found| *kept = Rc::new(found), Rc::clone)
+        .await
 }
 
 /// This isolate changed seats: whoever asks it next is to see that.
 pub fn seats_changed(event_id: &EventId) {
-    SEAT_STATES.with_borrow_mut(|states| states.remove(event_id));
+    SEAT_STATES.with(|states| states.borrow_mut().remove(event_id));
 }
 
 #[cfg(test)]

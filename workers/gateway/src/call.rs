@@ -166,7 +166,7 @@ impl Call {
     ///
     /// # Errors
     /// There is no answer: `OVERLOADED`, `UNAVAILABLE`, `INTERNAL_ERROR`, or after [`ASK_MAX_MS`] `UPSTREAM_TIMEOUT`.
-    pub async fn ask<A: Serialize>(&self, binding: &'static str, name: &str, ask: &A) -> Result<Answer, ApiError> {
+    pub async fn ask_object<A: Serialize>(&self, binding: &'static str, name: &str, ask: &A) -> Result<Answer, ApiError> {
         let traceparent = self.trace.traceparent();
         let answer = within(ASK_MAX_MS, shell::ask::ask(&self.env, binding, name, &traceparent, ask));
         Ok(self.timed(binding, answer).await.ok_or(Code::UpstreamTimeout)??)

@@ -11,6 +11,7 @@ use domain::{
     money::Amount,
     time::Millis,
 };
+use protocol::sale::copies::{self, Ages, Copy, Made, Recent, Shelf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -18,7 +19,6 @@ use shell::clock;
 use worker::wasm_bindgen::JsValue;
 
 use crate::{
-    cache::{self, Ages, Copy, Made, Recent, Shelf},
     call::Call,
     error::{ApiError, Code},
 };
@@ -59,9 +59,9 @@ impl Entry {
 }
 
 thread_local! {
-    static EVENTS: Shelf<EventId, Option<Rc<Entry>>> = const { RefCell::new(Recent::new(EVENTS_KEPT_MAX)) };
+    static EVENTS: Shelf<EventId, Option<Rc<Entry>>> = copies::shelf(EVENTS_KEPT_MAX);
     static UNKNOWN: RefCell<Recent<EventId, Millis>> = const { RefCell::new(Recent::new(UNKNOWN_KEPT_MAX)) };
-    static LIST: Shelf<(), Vec<Rc<Entry>>> = const { RefCell::new(Recent::new(1)) };
+    static LIST: Shelf<(), Vec<Rc<Entry>>> = copies::shelf(1);
 }
 
 /// The event with this id.
@@ -74,11 +74,13 @@ pub async fn event(call: &Call, event_id: &EventId) -> Result<Rc<Entry>, ApiErro
         return Err(Code::EventNotFound.into());
     }
     let fetch = async || read(call, event_id).await;
-    let found = cache::fresh(&EVENTS, event_id, EVENT_AGES, fetch, |kept, found| *kept = found, Option::clone).await;
+    let found =
+        copies::fresh(call, &EVENTS.with(Rc::clone), event_id, EVENT_AGES, fetch, |kept, found| *kept = found, Option::clone)
+            .await;
     match found {
         Ok(Some(entry)) => Ok(entry),
         Ok(None) => {
-            EVENTS.with_borrow_mut(|events| events.remove(event_id));
+            EVENTS.with(|events| events.borrow_mut().remove(event_id));
             UNKNOWN.with_borrow_mut(|unknown| unknown.insert(event_id.clone(), clock::now()));
             Err(Code::EventNotFound.into())
         }
@@ -125,7 +127,16 @@ pub async fn newest(call: &Call, event_id: &EventId) -> Result<Option<Rc<Entry>>
 /// # Errors
 /// D1 does not answer.
 pub async fn list(call: &Call) -> Result<Vec<Rc<Entry>>, ApiError> {
-    cache::fresh(&LIST, &(), EVENT_AGES, async || read_all(call).await, |kept, found| *kept = found, Vec::clone).await
+    copies::fresh(
+        call,
+        &LIST.with(Rc::clone),
+        &(),
+        EVENT_AGES,
+        async || read_all(call).await,
+        |kept, found| *kept = found,
+        Vec::clone,
+    )
+    .await
 }
 
 /// Writes `event` where D1 still has `replaces`: the version that it was made from, none where it is new. Whether it did.
@@ -149,7 +160,7 @@ pub async fn write(call: &Call, event: Event, replaces: Option<u64>) -> Result<O
     let entry = Rc::new(Entry::new(event));
     keep(&entry, now);
     UNKNOWN.with_borrow_mut(|unknown| unknown.remove(&entry.event.event_id));
-    LIST.with_borrow_mut(|list| list.remove(&()));
+    LIST.with(|list| list.borrow_mut().remove(&()));
     Ok(Some(entry))
 }
 
@@ -192,12 +203,13 @@ fn unanswered(error: worker::Error) -> ApiError {
 
 fn keep(entry: &Rc<Entry>, asked_at: Millis) {
     let copy = Copy { made: Made { at: Some(asked_at), asked_at: None }, value: Some(entry.clone()) };
-    EVENTS.with_borrow_mut(|events| events.insert(entry.event.event_id.clone(), copy));
+    EVENTS.with(|events| events.borrow_mut().insert(entry.event.event_id.clone(), copy));
 }
 
 fn last_known(event_id: &EventId) -> Option<Rc<Entry>> {
     let now = clock::now();
-    EVENTS.with_borrow_mut(|events| {
+    EVENTS.with(|events| {
+        let mut events = events.borrow_mut();
         let copy = events.get(event_id)?;
         let young = copy.made.at.is_some_and(|at| now.since_ms(at) <= STALE_IF_BROKEN_MS);
         young.then(|| copy.value.clone())?

@@ -15,10 +15,10 @@
 
 use std::fmt;
 
-use ::payment::DEVELOPMENT_WEBHOOK_SECRET;
 use base64::{Engine, alphabet, engine};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use shell::DEVELOPMENT_WEBHOOK_SECRET;
 
 /// Shortest secret outside development, in bytes.
 pub const SECRET_MIN_BYTES: usize = 32;

@@ -1,8 +1,8 @@
 //! Every error a client can see: the only place with status codes.
 
 use domain::{event::Problem, refusal::Refusal};
+use protocol::ask::Fault;
 use serde_json::{Value, json};
-use shell::ask::Fault;
 
 macro_rules! codes {
     ($($name:ident $code:literal $status:literal $title:literal $message:literal;)*) => {

@@ -8,13 +8,14 @@ pub mod admin;
 pub mod auth;
 pub mod availability;
 pub mod board;
-pub mod cache;
 pub mod call;
 pub mod catalogue;
 pub mod config;
 pub mod contract;
 pub mod error;
 pub mod events;
+#[cfg(test)]
+mod hostile;
 pub mod idempotency;
 pub mod identity;
 pub mod isolate;

@@ -1,19 +1,22 @@
-//! Asks the objects. Their names are made here and nowhere else, and an object that was never configured is
-//! configured on its first question.
+//! Asks the objects. An object that was never configured is configured on its first question.
 
-use ::inventory::{INVENTORY, InventoryAsk};
-use ::payment::{PAYMENT, PaymentAsk};
-use ::queue::{LANE, LaneAsk, QUEUE, QueueAsk};
 use domain::{
     event::Event,
     id::{EventId, PaymentIntentId},
     inventory,
     machine::Answer,
     queue as line,
-    refusal::Refusal,
+    time::Millis,
+};
+use protocol::{
+    Problem,
+    ask::{EventAsk, InventoryAsk, Object, PaymentAsk, QueueAsk},
+    sale::{self, Gate},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use shell::clock;
 use webhook::{WEBHOOK, WebhookAsk};
+use worker::Delay;
 
 use crate::{
     call::Call,
@@ -21,53 +24,25 @@ use crate::{
     error::{ApiError, Code},
 };
 
-/// What an object of an event can be asked.
-pub trait EventAsk: Serialize {
-    /// Where its objects are.
-    const BINDING: &'static str;
+impl Gate for Call {
+    type Error = ApiError;
 
-    /// Take over this event, unless a newer version is known.
-    fn configure(event: Event) -> Self;
-}
-
-impl EventAsk for LaneAsk {
-    const BINDING: &'static str = LANE;
-
-    fn configure(event: Event) -> Self {
-        Self::Configure(Box::new(event))
+    fn now(&self) -> Millis {
+        clock::now()
     }
-}
 
-impl EventAsk for QueueAsk {
-    const BINDING: &'static str = QUEUE;
-
-    fn configure(event: Event) -> Self {
-        Self::Configure(Box::new(event))
+    async fn pause(&self, ms: u64) {
+        Delay::from(std::time::Duration::from_millis(ms)).await;
     }
-}
 
-impl EventAsk for InventoryAsk {
-    const BINDING: &'static str = INVENTORY;
-
-    fn configure(event: Event) -> Self {
-        Self::Configure(Box::new(event))
+    async fn ask<A: Serialize>(&self, object: &Object, ask: &A) -> Result<Answer, ApiError> {
+        self.ask_object(object.binding(), &object.name(), ask).await
     }
-}
 
-/// Asks a lane of an event's queue.
-///
-/// # Errors
-/// There is no answer, or no such event.
-pub async fn lane(call: &Call, event_id: &EventId, lane: u32, ask: &LaneAsk) -> Result<Answer, ApiError> {
-    of_event(call, event_id, &format!("{event_id}/{lane}"), ask).await
-}
-
-/// Asks an event's queue.
-///
-/// # Errors
-/// There is no answer, or no such event.
-pub async fn queue(call: &Call, event_id: &EventId, ask: &QueueAsk) -> Result<Answer, ApiError> {
-    of_event(call, event_id, event_id.as_str(), ask).await
+    async fn event(&self, event_id: &EventId) -> Result<Event, ApiError> {
+        let entry = catalogue::newest(self, event_id).await?.ok_or(Code::EventNotFound)?;
+        Ok(entry.event.clone())
+    }
 }
 
 /// Gives an event's queue a command.
@@ -75,7 +50,7 @@ pub async fn queue(call: &Call, event_id: &EventId, ask: &QueueAsk) -> Result<An
 /// # Errors
 /// There is no answer, or no such event.
 pub async fn queue_command(call: &Call, event_id: &EventId, command: line::Command) -> Result<Answer, ApiError> {
-    queue(call, event_id, &QueueAsk::Command(command)).await
+    sale::ask(call, event_id, &Object::Queue(event_id.clone()), &QueueAsk::Command(command)).await
 }
 
 /// Gives an event's inventory a command.
@@ -83,7 +58,7 @@ pub async fn queue_command(call: &Call, event_id: &EventId, command: line::Comma
 /// # Errors
 /// There is no answer, or no such event.
 pub async fn inventory(call: &Call, event_id: &EventId, command: inventory::Command) -> Result<Answer, ApiError> {
-    of_event(call, event_id, event_id.as_str(), &InventoryAsk::Command(command)).await
+    sale::command(call, event_id, command).await
 }
 
 /// Looks into an event's inventory; what it answers as JSON.
@@ -91,7 +66,8 @@ pub async fn inventory(call: &Call, event_id: &EventId, command: inventory::Comm
 /// # Errors
 /// There is no answer, no such event, or the inventory refuses.
 pub async fn inventory_look(call: &Call, event_id: &EventId, query: inventory::Query) -> Result<Vec<u8>, ApiError> {
-    granted(of_event(call, event_id, event_id.as_str(), &InventoryAsk::Query(query)).await?)
+    let inventory = Object::Inventory(event_id.clone());
+    granted(sale::ask(call, event_id, &inventory, &InventoryAsk::Query(query)).await?)
 }
 
 /// Asks a payment intent.
@@ -99,7 +75,7 @@ pub async fn inventory_look(call: &Call, event_id: &EventId, query: inventory::Q
 /// # Errors
 /// There is no answer.
 pub async fn payment(call: &Call, intent: &PaymentIntentId, ask: &PaymentAsk) -> Result<Answer, ApiError> {
-    call.ask(PAYMENT, &intent.to_string(), ask).await
+    call.ask(&Object::Payment(intent.clone()), ask).await
 }
 
 /// Asks what delivers to an organiser's endpoint.
@@ -107,25 +83,15 @@ pub async fn payment(call: &Call, intent: &PaymentIntentId, ask: &PaymentAsk) ->
 /// # Errors
 /// There is no answer.
 pub async fn webhook(call: &Call, webhook_id: &str, ask: &WebhookAsk) -> Result<Answer, ApiError> {
-    call.ask(WEBHOOK, webhook_id, ask).await
+    call.ask_object(WEBHOOK, webhook_id, ask).await
 }
 
 /// Hands an object of an event the event as it is now.
 ///
 /// # Errors
 /// There is no answer, or the object refuses.
-pub async fn configure<A: EventAsk>(call: &Call, name: &str, event: Event) -> Result<(), ApiError> {
-    granted(call.ask(A::BINDING, name, &A::configure(event)).await?).map(|_| ())
-}
-
-async fn of_event<A: EventAsk>(call: &Call, event_id: &EventId, name: &str, ask: &A) -> Result<Answer, ApiError> {
-    match call.ask(A::BINDING, name, ask).await? {
-        Answer::Refused(Refusal::Unconfigured) => {}
-        answer => return Ok(answer),
-    }
-    let entry = catalogue::newest(call, event_id).await?.ok_or(Code::EventNotFound)?;
-    configure::<A>(call, name, entry.event.clone()).await?;
-    call.ask(A::BINDING, name, ask).await
+pub async fn configure<A: EventAsk>(call: &Call, object: &Object, event: Event) -> Result<(), ApiError> {
+    granted(call.ask(object, &A::configure(event)).await?).map(|_| ())
 }
 
 /// The body of a granted answer.
@@ -133,16 +99,19 @@ async fn of_event<A: EventAsk>(call: &Call, event_id: &EventId, name: &str, ask:
 /// # Errors
 /// The object refused.
 pub fn granted(answer: Answer) -> Result<Vec<u8>, ApiError> {
-    match answer {
-        Answer::Granted { body, .. } => Ok(body),
-        Answer::Refused(refusal) => Err(refusal.into()),
-    }
+    sale::granted::<Call>(answer)
 }
 
 /// The body of a granted answer, read.
 ///
 /// # Errors
-/// The object refused, or `INTERNAL_ERROR`: it answered something else.
+/// `INTERNAL_ERROR`: it is something else.
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError { cause: Some(error.to_string()), ..Code::InternalError.into() })
+    sale::read::<Call, T>(body)
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self { cause: Some(problem.0), ..Code::InternalError.into() }
+    }
 }

@@ -12,11 +12,11 @@ use domain::{
     time::Millis,
 };
 use futures_util::future::try_join_all;
+use protocol::sale::copies::Recent;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    cache::Recent,
     call::Call,
     catalogue,
     error::{ApiError, Code},
@@ -144,13 +144,13 @@ fn place(item: &Value) -> Option<Cursor> {
     Some(Cursor { created_at, key: reservation.key })
 }
 
-fn write_cursor(at: Cursor) -> String {
+pub(crate) fn write_cursor(at: Cursor) -> String {
     let mut bytes = at.created_at.0.to_be_bytes().to_vec();
     bytes.extend_from_slice(&at.key.0.to_be_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn read_cursor(text: &str) -> Option<Cursor> {
+pub(crate) fn read_cursor(text: &str) -> Option<Cursor> {
     let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
     let (created_at, key) = bytes.split_at(8);
     Some(Cursor {

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use ::payment::PaymentAsk;
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, UserId},
     idempotency::Idempotency,
@@ -14,13 +13,14 @@ use domain::{
     money::{Amount, Currency},
     payment::{Action, Outcome, Plan, Scenario, Status},
 };
+use protocol::ask::PaymentAsk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shell::{
     clock,
     log::{Level, line},
 };
-use signing::{ID_HEADER, Key, SIGNATURE_HEADER, TIMESTAMP_HEADER, TOLERANCE_MS};
+use signing::webhook::{ID_HEADER, Key, SIGNATURE_HEADER, TIMESTAMP_HEADER, TOLERANCE_MS};
 
 use crate::{
     availability,
@@ -40,7 +40,7 @@ const DELAY_MAX_MS: u64 = 3_600_000;
 const WEBHOOK_ID_TTL_MS: u64 = 2 * TOLERANCE_MS;
 
 #[derive(Deserialize)]
-struct IntentBody {
+pub(crate) struct IntentBody {
     reservation_id: String,
     amount: Option<Amount>,
     currency: Option<Currency>,
@@ -49,7 +49,7 @@ struct IntentBody {
 }
 
 impl IntentBody {
-    fn plan(&self, config: &Config) -> Result<Plan, ApiError> {
+    pub(crate) fn plan(&self, config: &Config) -> Result<Plan, ApiError> {
         let scenario = self.scenario.unwrap_or_default();
         let usual_ms = if scenario == Scenario::Delay { SLOW_DELAY_MS } else { config.payment_delay_ms };
         let delay_ms = self.delay_ms.unwrap_or(usual_ms);
@@ -77,7 +77,7 @@ pub async fn intent(call: &Call) -> Result<Reply, ApiError> {
 }
 
 #[derive(Deserialize)]
-struct ProcessBody {
+pub(crate) struct ProcessBody {
     payment_intent_id: String,
     action: Option<Action>,
 }
@@ -174,7 +174,7 @@ async fn known(call: &Call, text: &str) -> Result<PaymentIntentId, ApiError> {
 }
 
 #[derive(Deserialize)]
-struct WebhookBody {
+pub(crate) struct WebhookBody {
     #[serde(rename = "type")]
     kind: String,
     data: WebhookData,
@@ -197,7 +197,7 @@ struct Received {
 
 impl WebhookBody {
     /// What is told; nothing where it cannot be about any payment of ours.
-    fn word(&self) -> Option<(ReservationId, Amount, Currency, Outcome)> {
+    pub(crate) fn word(&self) -> Option<(ReservationId, Amount, Currency, Outcome)> {
         let outcome = match self.kind.as_str() {
             "payment.approved" => Outcome::Approved,
             "payment.failed" => {

@@ -3,19 +3,17 @@
 //! A join goes from here to the caller's lane object, an entry to the queue object; status is answered from the token
 //! and this isolate's board alone.
 
-use ::queue::LaneAsk;
 use domain::{
     board::{Board, Place, PlaceState},
     event::{Event, Notice},
     hash::Hash128,
-    id::EventId,
-    inventory::{self, Admission},
-    lane::{Join, Joined, LeftReply},
+    lane::Join,
     machine::Answer,
     queue::{Command, Entered},
     refusal::Refusal,
     time::{Millis, Timestamp},
 };
+use protocol::sale;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shell::clock;
@@ -31,11 +29,8 @@ use crate::{
     token::{self, CallerHash, ReservationToken, WaitingToken},
 };
 
-/// No admission lasts longer, in seconds: the bound of `admission_ttl_sec`.
-const ADMISSION_MAX_SEC: u64 = 3600;
-
 #[derive(Deserialize)]
-struct JoinBody {
+pub(crate) struct JoinBody {
     event_id: String,
     /// Accepted for older clients: who joins is said by the JWT.
     #[serde(rename = "user_id")]
@@ -55,14 +50,9 @@ pub async fn join(call: &Call) -> Result<Reply, ApiError> {
     let caller = caller(call)?;
     let lane = lane_of(caller, event.queue.lanes);
     let key = call.idempotency("join", Some(&event.event_id))?;
-    let mut join =
+    let join =
         Join { caller, key: key.scope, fingerprint: key.fingerprint, kid: token::newest_kid(&call.config), replaces: None };
-    let (mut joined, mut replayed) = join_lane(call, &event.event_id, lane, &join).await?;
-    if is_over(call, &event.event_id, &joined).await? {
-        join.replaces = Some(joined.number);
-        (joined, replayed) = join_lane(call, &event.event_id, lane, &join).await?;
-    }
-
+    let (joined, replayed) = sale::join(call, &board::boards(), &event.event_id, lane, &join).await?;
     let waiting = WaitingToken {
         event_id: event.event_id.clone(),
         lane,
@@ -102,23 +92,6 @@ fn caller(call: &Call) -> Result<Hash128, ApiError> {
 /// The lane of a caller, of an event with so many.
 fn lane_of(caller: Hash128, lanes: u32) -> u32 {
     u32::try_from(caller.0 % u128::from(lanes.max(1))).unwrap_or_default()
-}
-
-async fn join_lane(call: &Call, event_id: &EventId, lane: u32, join: &Join) -> Result<(Joined, bool), ApiError> {
-    match objects::lane(call, event_id, lane, &LaneAsk::Join(join.clone())).await? {
-        Answer::Granted { body, replayed } => Ok((objects::read(&body)?, replayed)),
-        Answer::Refused(refusal) => Err(refusal.into()),
-    }
-}
-
-/// Whether the caller's known place is over, so that joining again means a new one. A board that still shows the
-/// place inside is asked again: that it was just paid for must not cost the caller a second attempt.
-async fn is_over(call: &Call, event_id: &EventId, joined: &Joined) -> Result<bool, ApiError> {
-    let now = clock::now();
-    let state = |board: &Board| board.place(joined.number, now).state;
-    let seen = board::look(call, event_id, state).await?;
-    let seen = if seen == PlaceState::Entered { board::look_now(call, event_id, state).await? } else { seen };
-    Ok(matches!(seen, PlaceState::Finished | PlaceState::Left | PlaceState::Expired))
 }
 
 /// GET `/queue/status?token=`.
@@ -176,7 +149,7 @@ impl<'a> StatusBody<'a> {
 }
 
 #[derive(Deserialize)]
-struct EnterBody {
+pub(crate) struct EnterBody {
     waiting_token: String,
 }
 
@@ -217,16 +190,7 @@ pub async fn enter(call: &Call) -> Result<Reply, ApiError> {
 /// `MISSING_TOKEN`, `TOKEN_NOT_FOUND`, or an object does not answer.
 pub async fn leave(call: &Call) -> Result<Reply, ApiError> {
     let WaitingToken { event_id, lane, number, .. } = waiting_token(call)?;
-    let answer = objects::lane(call, &event_id, lane, &LaneAsk::Leave { number }).await?;
-    let left: LeftReply = objects::read(&objects::granted(answer)?)?;
-    // A place that had left already may have entered before: the answer that would have led here can have been lost.
-    if matches!(left.was, PlaceState::Entered | PlaceState::Left) {
-        // The token names when the admission ends, the waiting token does not: the latest possible end covers it.
-        let ends_at = clock::now().plus_sec(ADMISSION_MAX_SEC);
-        let command = inventory::Command::EndAdmission(Admission { number, ends_at });
-        objects::granted(objects::inventory(call, &event_id, command).await?)?;
-    }
-    board::note(&event_id, number, PlaceState::Left);
+    sale::leave(call, &board::boards(), &event_id, lane, number).await?;
     Ok(Reply::json(200, &json!({ "status": "left" })))
 }
 

@@ -1,14 +1,10 @@
 //! Seats held and bought: handlers of `/reservations`.
 
-use ::payment::PaymentAsk;
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
-    inventory::{Admission, Command, Query, Wish, reservation::Status},
-    machine::Answer,
-    payment::StatusReply,
-    refusal::Refusal,
-    time::Millis,
+    inventory::{Command, Query, Wish, reservation::Status},
 };
+use protocol::sale;
 use serde::Deserialize;
 use serde_json::json;
 use shell::clock;
@@ -21,13 +17,13 @@ use crate::{
     error::{ApiError, Code},
     objects, pages,
     reply::Reply,
-    token::{self, CallerHash, ReservationToken},
+    token::{self, ReservationToken},
 };
 
 const STATUSES: [Status; 5] = [Status::Hold, Status::Confirmed, Status::Cancelled, Status::Expired, Status::Refunded];
 
 #[derive(Deserialize)]
-struct CreateBody {
+pub(crate) struct CreateBody {
     event_id: String,
     reservation_token: Option<String>,
     seat_ids: Option<Vec<String>>,
@@ -38,7 +34,7 @@ struct CreateBody {
 
 impl CreateBody {
     /// Which seats are wanted, in a shape that needs no event to check.
-    fn wish(&self) -> Result<Wish, ApiError> {
+    pub(crate) fn wish(&self) -> Result<Wish, ApiError> {
         match (&self.seat_ids, self.quantity) {
             (Some(seat_ids), quantity) => check_seat_ids(seat_ids, quantity)?,
             (None, None) => return Err(ApiError::invalid("quantity", "is required where seat_ids is not sent")),
@@ -86,7 +82,9 @@ pub async fn create(call: &Call) -> Result<Reply, ApiError> {
     let entry = catalogue::event_named(call, required("event_id", &body.event_id)?).await?;
     let event_id = &entry.event.event_id;
     let token = body.reservation_token.as_deref().and_then(|token| token::verify(&call.config, token));
-    let admission = admitted(token, event_id, user, call.config.idempotency_ttl_ms, clock::now())?;
+    let admission = token
+        .and_then(|token: ReservationToken| token.admits(event_id, user, call.config.idempotency_ttl_ms, clock::now()))
+        .ok_or(Code::NotAdmitted)?;
     let command = Command::Hold {
         key: ReservationKey(Uuid::new_v4().as_u128()),
         user: user.clone(),
@@ -97,23 +95,6 @@ pub async fn create(call: &Call) -> Result<Reply, ApiError> {
     let reply = Reply::answer(201, objects::inventory(call, event_id, command).await?)?;
     changed(user, event_id);
     Ok(reply)
-}
-
-/// The admission that a token stands for. Whether it is over is for the inventory to say, which first looks whether the
-/// request is a repetition; once no record can be left, the token is refused here.
-fn admitted(
-    token: Option<ReservationToken>,
-    event_id: &EventId,
-    user: &UserId,
-    record_ttl_ms: u64,
-    now: Millis,
-) -> Result<Admission, ApiError> {
-    let caller = CallerHash::of(&user.0);
-    token
-        .filter(|token| token.event_id == *event_id && token.caller.is_none_or(|owner| owner == caller))
-        .filter(|token| now < token.ends_at.plus_ms(record_ttl_ms))
-        .map(|token| Admission { number: token.number, ends_at: token.ends_at })
-        .ok_or_else(|| Code::NotAdmitted.into())
 }
 
 fn changed(user: &UserId, event_id: &EventId) {
@@ -152,7 +133,7 @@ fn known_status(text: &str) -> Result<&'static str, ApiError> {
 }
 
 #[derive(Deserialize)]
-struct ConfirmBody {
+pub(crate) struct ConfirmBody {
     payment_intent_id: String,
 }
 
@@ -167,29 +148,10 @@ pub async fn confirm(call: &Call) -> Result<Reply, ApiError> {
     let reservation = named(call).await?;
     let Some(intent) = intent else { return Err(unpaid(call, &reservation, user).await?) };
     let idempotency = call.idempotency("confirm", Some(&reservation.event_id))?;
-    let confirm = |authorised| Command::Confirm {
-        key: reservation.key,
-        user: user.clone(),
-        intent: intent.clone(),
-        authorised,
-        idempotency,
-    };
-    let mut answer = objects::inventory(call, &reservation.event_id, confirm(false)).await?;
-    let undecided = answer == Answer::Refused(Refusal::PaymentNotApproved) && intent.reservation_id() == reservation;
-    if undecided && is_authorised(call, &intent, &user).await? {
-        answer = objects::inventory(call, &reservation.event_id, confirm(true)).await?;
-    }
+    let answer = sale::confirm(call, &reservation, &intent, &user, idempotency).await?;
     let reply = Reply::answer(200, answer)?;
     changed(&user, &reservation.event_id);
     Ok(reply)
-}
-
-/// Whether the provider has authorised this intent, though its webhook has not come yet.
-async fn is_authorised(call: &Call, intent: &PaymentIntentId, user: &UserId) -> Result<bool, ApiError> {
-    match objects::payment(call, intent, &PaymentAsk::Status { user: user.clone() }).await? {
-        Answer::Granted { body, .. } => Ok(objects::read::<StatusReply>(&body)?.status.is_authorised()),
-        Answer::Refused(_) => Ok(false),
-    }
 }
 
 /// Why a reservation cannot be confirmed with an intent that cannot exist: how the reservation stands goes first.
@@ -264,32 +226,5 @@ mod tests {
     fn best_available_seats_are_together_unless_the_request_says_otherwise() {
         assert!(wish(r#","quantity":2"#).unwrap().together);
         assert!(!wish(r#","quantity":2,"together":false"#).unwrap().together);
-    }
-
-    fn admission_of(event: &str, caller: Option<&str>, user: &str, now: u64) -> Option<Admission> {
-        let token = ReservationToken {
-            event_id: EventId::parse("evt_1").unwrap(),
-            number: 7,
-            ends_at: Millis(1000),
-            kid: 1,
-            caller: caller.map(CallerHash::of),
-        };
-        admitted(Some(token), &EventId::parse(event).unwrap(), &UserId(user.into()), 300, Millis(now)).ok()
-    }
-
-    #[test]
-    fn a_token_admits_to_its_event_and_where_it_was_joined_by_a_user_that_user_alone() {
-        let admission = Some(Admission { number: 7, ends_at: Millis(1000) });
-        assert_eq!(admission_of("evt_1", None, "ann", 0), admission);
-        assert_eq!(admission_of("evt_1", Some("ann"), "ann", 0), admission);
-        assert_eq!(admission_of("evt_1", Some("ann"), "bob", 0), None);
-        assert_eq!(admission_of("evt_2", None, "ann", 0), None);
-        assert!(admitted(None, &EventId::parse("evt_1").unwrap(), &UserId("ann".into()), 300, Millis(0)).is_err());
-    }
-
-    #[test]
-    fn a_token_that_ran_out_reaches_the_inventory_as_long_as_a_repetition_may_be_recorded() {
-        assert!(admission_of("evt_1", None, "ann", 1299).is_some());
-        assert!(admission_of("evt_1", None, "ann", 1300).is_none());
     }
 }

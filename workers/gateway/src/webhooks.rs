@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shell::clock;
-use signing::Key;
+use signing::webhook::Key;
 use webhook::WebhookAsk;
 use worker::{QueueContentType, RawMessageBuilder, js_sys::JSON};
 
@@ -72,13 +72,13 @@ pub async fn get(call: &Call) -> Result<Reply, ApiError> {
 }
 
 #[derive(Deserialize)]
-struct PutBody {
+pub(crate) struct PutBody {
     url: String,
     secret: String,
 }
 
 impl PutBody {
-    fn check(&self, development: bool) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, development: bool) -> Result<(), ApiError> {
         endpoint_allowed(required("url", &self.url)?, development).map_err(|problem| ApiError::invalid("url", problem))?;
         required("secret", &self.secret)?;
         if self.secret.len() > SECRET_MAX_BYTES {

@@ -18,19 +18,23 @@ use std::cell::RefCell;
 use domain::{
     idempotency::{Idempotency, Record},
     inventory::{
-        Admission, Change, Command, Inventory, Rows,
+        Admission, Change, Command, Inventory, Query, Rows,
         ledger::{EntryType, Notification},
         reservation::Reservation,
     },
-    machine::{Batch, Store},
+    machine::{Answer, Batch, Store},
     time::Millis,
 };
+use protocol::inventory::InventoryRows;
 use serde_json::Value;
 use shell::{
     records,
     sql::{Row, Sql, integer, integer_value, json, json_value, text},
+    trace_id,
 };
 use worker::{Result, SqlStorageValue};
+
+use crate::queries;
 
 const MIGRATIONS: &[&str] = &[
     "
@@ -62,7 +66,7 @@ pub(crate) struct InventoryStore {
     pub(crate) sql: Sql,
     migrated: std::cell::Cell<bool>,
     /// The trace that the command at hand belongs to; goes out with its notifications.
-    pub(crate) trace_id: RefCell<String>,
+    trace_id: RefCell<String>,
 }
 
 impl InventoryStore {
@@ -74,18 +78,6 @@ impl InventoryStore {
     pub(crate) fn reservation(&self, key: &str) -> Result<Option<Reservation>> {
         let rows = self.sql.rows("SELECT body FROM reservations WHERE key = ?", vec![key.into()])?;
         rows.first().map(|row| json(row, 0)).transpose()
-    }
-
-    /// The oldest notifications that have not left: sequence and message.
-    pub(crate) fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>> {
-        let statement = "SELECT sequence, trace_id, body FROM outbox ORDER BY sequence LIMIT ?";
-        let rows = self.sql.rows(statement, vec![integer_value(limit.into())?])?;
-        let message = |row: &Row| {
-            let mut body: Value = json(row, 2)?;
-            body["trace_id"] = Value::from(text(row, 1)?);
-            Ok((integer(row, 0)?, body))
-        };
-        rows.iter().map(message).collect()
     }
 
     fn counter(&self, name: &str) -> Result<u64> {
@@ -221,5 +213,26 @@ impl Store<Inventory> for InventoryStore {
 
     fn recorded(&self, idempotency: &Idempotency) -> Result<Vec<u8>> {
         records::body(&self.sql, idempotency)
+    }
+}
+
+impl InventoryRows for InventoryStore {
+    fn begin(&self, trace: &str) {
+        trace_id(trace).clone_into(&mut self.trace_id.borrow_mut());
+    }
+
+    fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>> {
+        let statement = "SELECT sequence, trace_id, body FROM outbox ORDER BY sequence LIMIT ?";
+        let rows = self.sql.rows(statement, vec![integer_value(limit.into())?])?;
+        let message = |row: &Row| {
+            let mut body: Value = json(row, 2)?;
+            body["trace_id"] = Value::from(text(row, 1)?);
+            Ok((integer(row, 0)?, body))
+        };
+        rows.iter().map(message).collect()
+    }
+
+    fn look(&self, inventory: &Inventory, query: &Query, now: Millis) -> Result<Answer> {
+        queries::answer(inventory, self, query, now)
     }
 }

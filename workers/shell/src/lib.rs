@@ -1,14 +1,14 @@
-//! What every object shares: the thin part between the rules and the platform.
+//! What every object shares: the thin part between [`protocol`] and the platform.
 //!
-//! An object is a [`Host`] (engine, alarm) around a machine of `domain` and a store of its own, and a function that
-//! is the client's side of [`ask`](ask::ask). It holds no rule.
+//! An object is an actor of [`protocol`] (or a [`protocol::Host`]) on an [`ObjectPlatform`] with a store of its own. It
+//! holds no rule and decides nothing.
 
 pub mod ask;
 pub mod clock;
-mod host;
 pub mod limit;
 pub mod log;
+mod platform;
 pub mod records;
 pub mod sql;
 
-pub use host::Host;
+pub use platform::{DEVELOPMENT_WEBHOOK_SECRET, ObjectPlatform, trace_id};

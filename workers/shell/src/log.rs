@@ -1,27 +1,16 @@
 //! Logs: one JSON object a line. Never a password, token, key or address in `fields`.
 
+pub use protocol::Level;
 use serde_json::{Map, Value};
 
 use crate::clock;
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Worth counting.
-    Info,
-    /// Something was refused or put right that should be rare.
-    Warn,
-    /// Something is broken.
-    Error,
-}
-
-impl Level {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-        }
+/// As it is written.
+const fn as_str(level: Level) -> &'static str {
+    match level {
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
     }
 }
 
@@ -29,7 +18,7 @@ impl Level {
 pub fn line(level: Level, service: &str, trace_id: &str, msg: &str, fields: Value) {
     let mut entry = Map::new();
     entry.insert("ts".into(), clock::now().to_string().into());
-    entry.insert("level".into(), level.as_str().into());
+    entry.insert("level".into(), as_str(level).into());
     entry.insert("service".into(), service.into());
     entry.insert("trace_id".into(), trace_id.into());
     entry.insert("msg".into(), msg.into());

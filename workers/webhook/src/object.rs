@@ -1,21 +1,24 @@
 //! `WebhookObject`: takes envelopes at once, delivers them from its alarm, one at a time.
 
+use std::rc::Rc;
+
 use domain::{
     delivery::{Command, Delivery, Due, Endpoint, Envelope as Notification, endpoint_allowed},
     machine::Answer,
     refusal::Refusal,
 };
 use js_sys::Uint8Array;
+use protocol::{Host, Problem, ask::Envelope};
 use serde_json::{Value, json};
 use shell::{
-    Host,
-    ask::{Envelope, granted, question, respond},
+    ObjectPlatform,
+    ask::{broken, granted, question, respond},
     clock,
     limit::within,
     log::{Level, line},
     sql::Sql,
 };
-use signing::Key;
+use signing::webhook::Key;
 use worker::{
     AbortController, DurableObject, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Result, State,
     durable_object, wasm_bindgen,
@@ -33,9 +36,7 @@ const ROUND_MAX_MS: u64 = 60_000;
 /// Only the alarm delivers, and the platform runs one alarm at a time: so does the order hold.
 #[durable_object(alarm)]
 pub struct WebhookObject {
-    state: State,
-    env: Env,
-    host: Host<Delivery, WebhookStore>,
+    host: Host<ObjectPlatform, Delivery, WebhookStore>,
 }
 
 /// A letter and where it goes.
@@ -47,8 +48,9 @@ struct Post {
 
 impl DurableObject for WebhookObject {
     fn new(state: State, env: Env) -> Self {
-        let host = Host::new(WebhookStore::new(Sql::new(&state)));
-        Self { state, env, host }
+        let platform = ObjectPlatform::new(state, env, "webhook");
+        let store = WebhookStore::new(Sql::new(platform.state()));
+        Self { host: Host::new(Rc::new(platform), store) }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -59,7 +61,7 @@ impl DurableObject for WebhookObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.host.ring()?;
+        self.host.ring().map_err(broken)?;
         let over_at = clock::now().plus_ms(ROUND_MAX_MS);
         while clock::now() < over_at {
             let Some(post) = self.next()? else { break };
@@ -76,10 +78,11 @@ impl WebhookObject {
             WebhookAsk::Enqueue { url, secret, envelopes } => self.enqueue(Endpoint { url, secret }, &envelopes),
             WebhookAsk::DeadLetters { before, limit } => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                self.host.read(|delivery, _| granted(&delivery.dead_letters(before, limit)))
+                let page = self.host.read(|delivery, _| Ok(delivery.dead_letters(before, limit)));
+                granted(&page.map_err(broken)?)
             }
-            WebhookAsk::Redrive { id } => self.host.execute(&Command::Redrive { id }),
-            WebhookAsk::Drop => self.host.execute(&Command::Drop),
+            WebhookAsk::Redrive { id } => self.host.execute(&Command::Redrive { id }).map_err(broken),
+            WebhookAsk::Drop => self.host.execute(&Command::Drop).map_err(broken),
         }
     }
 
@@ -89,21 +92,22 @@ impl WebhookObject {
             let problem = "must each have id, type, event_id and sequence".to_owned();
             return Ok(Answer::Refused(Refusal::Invalid { field: "envelopes".to_owned(), problem }));
         };
-        self.host.execute(&Command::Enqueue { endpoint, envelopes })
+        self.host.execute(&Command::Enqueue { endpoint, envelopes }).map_err(broken)
     }
 
     async fn arm(&self) -> Result<()> {
-        let due_at = self.host.read(|delivery, _| Ok(delivery.next_due_at()))?;
-        self.host.arm(&self.state, due_at).await
+        let due_at = self.host.read(|delivery, _| Ok(delivery.next_due_at())).map_err(broken)?;
+        self.host.arm(due_at).await.map_err(broken)
     }
 
     fn next(&self) -> Result<Option<Post>> {
         let now = clock::now();
-        self.host.read(|delivery, store| {
+        let post = self.host.read(|delivery, store| {
             let (Some(due), Some(endpoint)) = (delivery.due(now), delivery.endpoint().cloned()) else { return Ok(None) };
-            let body = store.body(&due)?;
+            let body = store.body(&due).map_err(|error| Problem(error.to_string()))?;
             Ok(Some(Post { due, endpoint, body }))
-        })
+        });
+        post.map_err(broken)
     }
 
     async fn deliver(&self, post: &Post) -> Result<()> {
@@ -119,11 +123,12 @@ impl WebhookObject {
         if let Some(problem) = &problem {
             note(Level::Warn, &post.due, "webhook failed", problem);
         }
-        self.host.execute(&Command::Tried { event_id, sequence, attempt, problem }).map(|_| ())
+        self.host.execute(&Command::Tried { event_id, sequence, attempt, problem }).map(|_| ()).map_err(broken)
     }
 
     async fn send(&self, post: &Post) -> std::result::Result<u16, String> {
-        let development = self.env.var("ENVIRONMENT").is_ok_and(|value| value.to_string().trim() == "development");
+        let development =
+            self.host.platform.env().var("ENVIRONMENT").is_ok_and(|value| value.to_string().trim() == "development");
         endpoint_allowed(&post.endpoint.url, development).map_err(|problem| format!("address {problem}"))?;
         let key = Key::from_secret(&post.endpoint.secret).map_err(|bad| format!("secret {bad}"))?;
         let request = signed(post, &key).map_err(|error| error.to_string())?;

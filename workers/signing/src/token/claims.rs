@@ -1,7 +1,8 @@
 //! What tokens say, and how it is written: numbers of seven bits a byte, then texts.
 
 use domain::{
-    id::{EventId, ReservationKey},
+    id::{EventId, ReservationKey, UserId},
+    inventory::Admission,
     time::Millis,
 };
 use sha2::{Digest, Sha256};
@@ -57,6 +58,18 @@ pub struct ReservationToken {
     pub kid: Kid,
     /// The only user who may use it, where the place was taken with a JWT.
     pub caller: Option<CallerHash>,
+}
+
+impl ReservationToken {
+    /// The admission that the token stands for, where `user` may use it for that event. Whether it is over is for the
+    /// inventory to say, which first looks whether the request is a repetition; once no record of one can be left, after
+    /// `record_ttl_ms`, the token is worth nothing.
+    #[must_use]
+    pub fn admits(&self, event_id: &EventId, user: &UserId, record_ttl_ms: u64, now: Millis) -> Option<Admission> {
+        let theirs = self.caller.is_none_or(|owner| owner == CallerHash::of(&user.0));
+        let admits = self.event_id == *event_id && theirs && now < self.ends_at.plus_ms(record_ttl_ms);
+        admits.then_some(Admission { number: self.number, ends_at: self.ends_at })
+    }
 }
 
 /// What a ticket's QR code says.

@@ -1,12 +1,10 @@
 //! Plain data that an isolate keeps between requests: bounded, disposable, and never another request's I/O.
 
-use std::{cell::RefCell, collections::BTreeMap, thread::LocalKey, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use domain::time::Millis;
-use shell::clock;
-use worker::Delay;
 
-use crate::error::ApiError;
+use super::Gate;
 
 /// How long a request waits before it looks again, in milliseconds.
 const LOOK_AGAIN_MS: u64 = 20;
@@ -138,24 +136,31 @@ pub struct Copy<V> {
     pub value: V,
 }
 
-/// Copies by key.
-pub type Shelf<K, V> = RefCell<Recent<K, Copy<V>>>;
+/// Copies by key. An isolate keeps one shelf of each kind.
+pub type Shelf<K, V> = Rc<RefCell<Recent<K, Copy<V>>>>;
+
+/// A shelf of at most `capacity` copies.
+#[must_use]
+pub fn shelf<K: Ord + Clone, V>(capacity: usize) -> Shelf<K, V> {
+    Rc::new(RefCell::new(Recent::new(capacity)))
+}
 
 /// Looks at a copy that is young enough, after fetching it where that is this request's turn. `store` puts what was
 /// fetched in place of what is there.
 ///
 /// # Errors
 /// What `fetch` says.
-pub async fn fresh<K: Ord + Clone, V: Default, T, R>(
-    shelf: &'static LocalKey<Shelf<K, V>>,
+pub async fn fresh<G: Gate, K: Ord + Clone, V: Default, T, R>(
+    gate: &G,
+    shelf: &Shelf<K, V>,
     key: &K,
     ages: Ages,
-    fetch: impl AsyncFnOnce() -> Result<T, ApiError>,
+    fetch: impl AsyncFnOnce() -> Result<T, G::Error>,
     store: impl FnOnce(&mut V, T),
     look: impl FnOnce(&V) -> R,
-) -> Result<R, ApiError> {
+) -> Result<R, G::Error> {
     let asked_at = loop {
-        let now = clock::now();
+        let now = gate.now();
         let step = with_copy(shelf, key, |copy| {
             let step = copy.made.step(ages, now);
             if step == Step::Refresh {
@@ -165,7 +170,7 @@ pub async fn fresh<K: Ord + Clone, V: Default, T, R>(
         });
         match step {
             Step::Use => return Ok(with_copy(shelf, key, |copy| look(&copy.value))),
-            Step::Wait => Delay::from(Duration::from_millis(LOOK_AGAIN_MS)).await,
+            Step::Wait => gate.pause(LOOK_AGAIN_MS).await,
             Step::Refresh => break now,
         }
     };
@@ -184,12 +189,8 @@ pub async fn fresh<K: Ord + Clone, V: Default, T, R>(
     })
 }
 
-fn with_copy<K: Ord + Clone, V: Default, R>(
-    shelf: &'static LocalKey<Shelf<K, V>>,
-    key: &K,
-    work: impl FnOnce(&mut Copy<V>) -> R,
-) -> R {
-    shelf.with_borrow_mut(|shelf| work(shelf.get_or_insert_with(key, Copy::default)))
+fn with_copy<K: Ord + Clone, V: Default, R>(shelf: &Shelf<K, V>, key: &K, work: impl FnOnce(&mut Copy<V>) -> R) -> R {
+    work(shelf.borrow_mut().get_or_insert_with(key, Copy::default))
 }
 
 #[cfg(test)]

@@ -1,0 +1,213 @@
+//! An inventory: after deciding, carries out what the command owes to others, and sends its outbox in order.
+
+use std::{cell::Cell, collections::BTreeSet, fmt::Display, rc::Rc};
+
+use domain::{
+    id::{EventId, PaymentIntentId},
+    inventory::{
+        Command, Inventory, Query,
+        errand::{Duty, Errand},
+    },
+    machine::{Answer, Store},
+    queue::Command as QueueCommand,
+    refusal::Refusal,
+    time::Millis,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Host, Level, Platform, Problem,
+    ask::{InventoryAsk, Object, PaymentAsk, QueueAsk, ask},
+};
+
+/// Envelopes of one batch. The platform takes 100 messages or 256 KB; an envelope is 2 KB at most.
+const BATCH_MAX: u32 = 100;
+/// How long after a failure, or after a crash in the middle, the alarm sends the outbox again, in milliseconds.
+const RETRY_MS: u64 = 1000;
+
+/// The rows of an inventory, as its actor needs them beyond loading and saving.
+pub trait InventoryRows: Store<Inventory> {
+    /// The trace that the next command belongs to; goes out with its notifications.
+    fn begin(&self, trace: &str);
+
+    /// The oldest envelopes that have not left, by their sequence.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>, Self::Fault>;
+
+    /// The answer to a look at the rows and the machine, which stands as of `now`.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    fn look(&self, inventory: &Inventory, query: &Query, now: Millis) -> Result<Answer, Self::Fault>;
+}
+
+/// The seats of one event. Everything it knows is in its rows; memory is a copy.
+pub struct InventoryActor<P, S> {
+    host: Host<P, Inventory, S>,
+    event_id: EventId,
+    /// Whether the outbox is being sent.
+    sending: Cell<bool>,
+}
+
+impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, S> {
+    /// The seats of an event.
+    pub const fn new(platform: Rc<P>, store: S, event_id: EventId) -> Self {
+        Self { host: Host::new(platform, store), event_id, sending: Cell::new(false) }
+    }
+
+    /// Answers what it is asked.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    pub async fn answer(self: &Rc<Self>, question: InventoryAsk, trace: &str) -> Result<Answer, Problem> {
+        match question {
+            InventoryAsk::Command(command) => self.command(&command, trace).await,
+            InventoryAsk::Configure(event) => self.command(&Command::Configure(event), trace).await,
+            InventoryAsk::Query(query) => {
+                let answer = self.host.read(|inventory, store| {
+                    let now = self.host.platform.now();
+                    store.look(inventory, &query, now).map_err(|fault| Problem(fault.to_string()))
+                })?;
+                self.arm().await?;
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Carries out what is due.
+    ///
+    /// # Errors
+    /// Storage is broken; the platform rings again.
+    pub async fn alarm(self: &Rc<Self>) -> Result<(), Problem> {
+        self.host.ring()?;
+        let now = self.host.platform.now();
+        let due = self.errands(|errand| errand.next_try_at <= now)?;
+        self.carry_out(self.in_order(due)?, "").await?;
+        self.drain();
+        self.arm().await
+    }
+
+    /// Executes `command` and carries out what it owes before answering, so that the answer is true everywhere.
+    async fn command(self: &Rc<Self>, command: &Command, trace: &str) -> Result<Answer, Problem> {
+        let first_own = self.host.read(|inventory, store| {
+            store.begin(trace);
+            Ok(inventory.next_errand())
+        })?;
+        let answer = self.host.execute(command)?;
+        let own = self.errands(|errand| errand.id >= first_own)?;
+        self.arm().await?;
+        self.drain();
+        self.carry_out(self.in_order(own)?, trace).await?;
+        Ok(answer)
+    }
+
+    /// These errands, with whatever is owed to the same intents since before: a refund must not overtake its capture.
+    fn in_order(&self, errands: Vec<Errand>) -> Result<Vec<Errand>, Problem> {
+        let last = errands.last().map_or(0, |errand| errand.id);
+        let intents: BTreeSet<PaymentIntentId> = errands.iter().filter_map(|errand| intent_of(errand).cloned()).collect();
+        let chosen: BTreeSet<u64> = errands.iter().map(|errand| errand.id).collect();
+        let before = |errand: &Errand| errand.id < last && intent_of(errand).is_some_and(|intent| intents.contains(intent));
+        self.errands(|errand| chosen.contains(&errand.id) || before(errand))
+    }
+
+    fn errands(&self, which: impl Fn(&Errand) -> bool) -> Result<Vec<Errand>, Problem> {
+        self.host.read(|inventory, _| Ok(inventory.errands().filter(|errand| which(errand)).cloned().collect()))
+    }
+
+    /// Sees to it that the object is woken for the next deadline, errand or notification.
+    async fn arm(&self) -> Result<(), Problem> {
+        let now = self.host.platform.now();
+        let (owed, (sent, sequence)) = self.host.read(|inventory, _| {
+            let owed = inventory.errands().map(|errand| errand.next_try_at).min();
+            Ok((owed, inventory.outbox()))
+        })?;
+        let unsent = (sent < sequence).then(|| now.plus_ms(RETRY_MS));
+        self.host.arm(owed.into_iter().chain(unsent).min()).await
+    }
+
+    /// Carries out errands in order; what fails is tried again by the alarm, and the later ones of the same intent with it.
+    async fn carry_out(&self, errands: Vec<Errand>, trace: &str) -> Result<(), Problem> {
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        let mut stuck = BTreeSet::new();
+        for errand in errands {
+            if intent_of(&errand).is_some_and(|intent| stuck.contains(intent)) {
+                failed.push(errand.id);
+                continue;
+            }
+            match self.deliver(&errand.duty, trace).await {
+                Ok(()) => done.push(errand.id),
+                Err(problem) => {
+                    let fields = json!({ "errand": errand.id, "tries": errand.tries, "problem": problem.to_string() });
+                    self.host.platform.log(Level::Warn, trace, "errand failed", fields);
+                    failed.push(errand.id);
+                    stuck.extend(intent_of(&errand).cloned());
+                }
+            }
+        }
+        if !done.is_empty() {
+            self.host.execute(&Command::ErrandsDone(done))?;
+        }
+        if !failed.is_empty() {
+            self.host.execute(&Command::ErrandsFailed(failed))?;
+            self.arm().await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, duty: &Duty, trace: &str) -> Result<(), Problem> {
+        let platform = &*self.host.platform;
+        let answer = match duty {
+            Duty::Pay { intent, instruction } => {
+                let instruct = PaymentAsk::Instruct(instruction.clone());
+                ask(platform, &Object::Payment(intent.clone()), trace, &instruct).await
+            }
+            Duty::EndAdmission { number } => {
+                let end = QueueAsk::Command(QueueCommand::End { number: *number });
+                ask(platform, &Object::Queue(self.event_id.clone()), trace, &end).await
+            }
+        };
+        match answer {
+            // A queue that was never asked has nobody inside.
+            Ok(Answer::Granted { .. } | Answer::Refused(Refusal::Unconfigured)) => Ok(()),
+            Ok(Answer::Refused(refusal)) => Err(refusal.code().into()),
+            Err(fault) => Err(Problem(format!("{fault:?}"))),
+        }
+    }
+
+    /// Starts to send what waits in the outbox, unless that is under way. Returns at once.
+    fn drain(self: &Rc<Self>) {
+        if self.sending.replace(true) {
+            return;
+        }
+        let inventory = Rc::clone(self);
+        self.host.platform.spawn(async move {
+            let outcome = inventory.send_all().await;
+            inventory.sending.set(false);
+            if let Err(problem) = outcome {
+                inventory.host.platform.log(Level::Warn, "", "outbox stays", json!({ "problem": problem.to_string() }));
+            }
+        });
+    }
+
+    /// One batch in flight; what was taken is deleted.
+    async fn send_all(&self) -> Result<(), Problem> {
+        loop {
+            let waiting = self.host.read(|_, store| store.outbox(BATCH_MAX).map_err(|fault| Problem(fault.to_string())))?;
+            let Some((through, _)) = waiting.last() else { return Ok(()) };
+            let through = *through;
+            let envelopes: Vec<Value> = waiting.into_iter().map(|(_, envelope)| envelope).collect();
+            self.host.platform.publish(&envelopes).await?;
+            self.host.execute(&Command::Sent { through })?;
+        }
+    }
+}
+
+/// The intent that an errand is about.
+const fn intent_of(errand: &Errand) -> Option<&PaymentIntentId> {
+    match &errand.duty {
+        Duty::Pay { intent, .. } => Some(intent),
+        Duty::EndAdmission { .. } => None,
+    }
+}

@@ -1,0 +1,205 @@
+//! A lane: answers known callers from its table, and everybody else when their batch is numbered and stored.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt::Display,
+    rc::Rc,
+};
+
+use domain::{
+    event::Event,
+    id::EventId,
+    lane::{Command, Gathering, Join, Lane, Reply},
+    machine::{Answer, Store},
+    queue::{Batch, BatchReply, Command as QueueCommand},
+    refusal::Refusal,
+};
+use futures_channel::oneshot::{self, Receiver, Sender};
+use serde::Serialize;
+
+use crate::{
+    Host, Level, Platform, Problem,
+    ask::{Fault, LaneAsk, Object, ask},
+};
+
+/// Pauses before a batch that got no answer is sent again, in milliseconds. After the last one everybody who waits is
+/// told to come again: less than a second, which a page can wait for.
+const RETRY_AFTER_MS: [u64; 3] = [20, 100, 400];
+
+/// One lane of an event. What it acknowledged is in its rows; what gathers is lost with its memory and may be sent again.
+pub struct LaneActor<P, S> {
+    host: Host<P, Lane, S>,
+    event_id: EventId,
+    index: u32,
+    gathering: RefCell<Gathering<Sender<Answer>>>,
+    flushing: Cell<bool>,
+    /// The nonce of the batches; 0 when one is to be drawn.
+    nonce: Cell<u64>,
+    /// The last nonce that was drawn.
+    drawn: Cell<u64>,
+}
+
+/// What a lane asks its queue, without copying the event.
+#[derive(Serialize)]
+enum Ask<'a> {
+    Command(&'a QueueCommand),
+    Configure(&'a Event),
+}
+
+impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
+    /// The lane `index` of an event.
+    pub fn new(platform: Rc<P>, store: S, event_id: EventId, index: u32) -> Self {
+        Self {
+            host: Host::new(platform, store),
+            event_id,
+            index,
+            gathering: RefCell::new(Gathering::default()),
+            flushing: Cell::new(false),
+            nonce: Cell::new(0),
+            drawn: Cell::new(0),
+        }
+    }
+
+    /// Answers what it is asked.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    pub async fn answer(self: &Rc<Self>, question: LaneAsk, trace: &str) -> Result<Answer, Problem> {
+        match question {
+            LaneAsk::Configure(event) => self.host.execute(&Command::Configure(event)),
+            LaneAsk::Join(join) => match self.known(&join)? {
+                Some(answer) => Ok(answer),
+                None => Ok(self.wait(trace, |gathering, waiter| gathering.join(&join, waiter)).await),
+            },
+            LaneAsk::Leave { number } if self.is_configured()? => {
+                Ok(self.wait(trace, |gathering, waiter| gathering.leave(number, waiter)).await)
+            }
+            LaneAsk::Leave { .. } => Ok(Answer::Refused(Refusal::Unconfigured)),
+        }
+    }
+
+    fn is_configured(&self) -> Result<bool, Problem> {
+        self.host.read(|lane, _| Ok(lane.event().is_some()))
+    }
+
+    /// The answer to a caller who needs not wait for a batch.
+    fn known(&self, join: &Join) -> Result<Option<Answer>, Problem> {
+        if self.gathering.borrow().has(join.caller) {
+            return Ok(None);
+        }
+        let body = match self.host.execute(&Command::Join(join.clone()))? {
+            Answer::Granted { body, .. } => body,
+            refused @ Answer::Refused(_) => return Ok(Some(refused)),
+        };
+        Ok(match serde_json::from_slice(&body)? {
+            Reply::Known { joined, replayed } => Some(Answer::Granted { body: serde_json::to_vec(&joined)?, replayed }),
+            Reply::Unknown | Reply::Done => None,
+        })
+    }
+
+    /// Takes somebody in and waits for the answer.
+    async fn wait(
+        self: &Rc<Self>,
+        trace: &str,
+        take_in: impl FnOnce(&mut Gathering<Sender<Answer>>, Sender<Answer>) -> Result<(), (Sender<Answer>, Refusal)>,
+    ) -> Answer {
+        let (waiter, answer): (_, Receiver<Answer>) = oneshot::channel();
+        if let Err((_, refusal)) = take_in(&mut self.gathering.borrow_mut(), waiter) {
+            return Answer::Refused(refusal);
+        }
+        self.flush(trace);
+        answer.await.unwrap_or(Answer::Refused(Refusal::Overloaded))
+    }
+
+    /// Sends what gathers, batch after batch, until nothing does, unless that is under way. Returns at once.
+    fn flush(self: &Rc<Self>, trace: &str) {
+        if self.flushing.replace(true) {
+            return;
+        }
+        let (lane, trace) = (Rc::clone(self), trace.to_owned());
+        self.host.platform.spawn(async move {
+            while let Some(batch) = lane.depart() {
+                match lane.number(batch, &trace).await {
+                    Ok(reply) => lane.arrive(&reply, &trace),
+                    Err(problem) => lane.give_up(&problem, &trace),
+                }
+            }
+            lane.flushing.set(false);
+        });
+    }
+
+    fn depart(&self) -> Option<Batch> {
+        let now = self.host.platform.now();
+        let drawn = self.host.read(|lane, _| {
+            if self.nonce.get() == 0 {
+                self.drawn.set(lane.next_nonce(self.drawn.get(), now));
+                self.nonce.set(self.drawn.get());
+            }
+            Ok((self.nonce.get(), lane.next_seq()))
+        });
+        match drawn {
+            Ok((nonce, seq)) => self.gathering.borrow_mut().depart(self.index, nonce, seq),
+            Err(problem) => {
+                let _ = self.gathering.borrow_mut().depart(0, 0, 0);
+                self.give_up(&problem, "");
+                None
+            }
+        }
+    }
+
+    /// Has a batch numbered. The same batch may arrive several times and has one effect.
+    async fn number(&self, batch: Batch, trace: &str) -> Result<BatchReply, Problem> {
+        let command = QueueCommand::Batch(batch);
+        let mut pauses = RETRY_AFTER_MS.into_iter();
+        loop {
+            let problem = match self.ask_queue(&Ask::Command(&command), trace).await {
+                Ok(Answer::Granted { body, .. }) => return Ok(serde_json::from_slice(&body)?),
+                Ok(Answer::Refused(Refusal::Unconfigured)) => {
+                    self.configure_queue(trace).await?;
+                    "the queue was not configured".to_owned()
+                }
+                Ok(Answer::Refused(refusal)) => return Err(Problem(format!("{refusal:?}"))),
+                Err(Fault::Overloaded) => return Err("the queue is overloaded".into()),
+                Err(fault) => format!("{fault:?}"),
+            };
+            let Some(pause) = pauses.next() else { return Err(Problem(problem)) };
+            self.host.platform.pause(pause).await;
+        }
+    }
+
+    async fn configure_queue(&self, trace: &str) -> Result<(), Problem> {
+        let event = self.host.read(|lane, _| Ok(lane.event().cloned()))?;
+        let event = event.ok_or("the lane is not configured")?;
+        self.ask_queue(&Ask::Configure(&event), trace).await.map(|_| ()).map_err(|fault| Problem(format!("{fault:?}")))
+    }
+
+    async fn ask_queue(&self, question: &Ask<'_>, trace: &str) -> Result<Answer, Fault> {
+        ask(&*self.host.platform, &Object::Queue(self.event_id.clone()), trace, question).await
+    }
+
+    /// Stores what the queue answered, then tells everybody who waited.
+    fn arrive(&self, reply: &BatchReply, trace: &str) {
+        let Some(numbered) = self.gathering.borrow().to_store(reply) else { return };
+        match self.host.execute(&Command::Numbered(numbered)) {
+            Ok(_) => {
+                for (waiter, answer) in self.gathering.borrow_mut().arrive(reply) {
+                    // A waiter that is gone asks again and finds its place in the table.
+                    let _ = waiter.send(answer);
+                }
+            }
+            Err(problem) => self.give_up(&problem, trace),
+        }
+    }
+
+    /// Tells everybody who waited to come again. The next batch has a new nonce, so that the queue gives up what nobody
+    /// was told.
+    fn give_up(&self, problem: &Problem, trace: &str) {
+        self.nonce.set(0);
+        let waiters = self.gathering.borrow_mut().give_up();
+        let fields = serde_json::json!({ "problem": problem.to_string(), "waiters": waiters.len() });
+        self.host.platform.log(Level::Warn, trace, "batch given up", fields);
+        for waiter in waiters {
+            let _ = waiter.send(Answer::Refused(Refusal::Overloaded));
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! How the parts of a sale talk to each other.
+//!
+//! The rules are in [`domain`]; what an object does around them is here: who is asked, what is tried again and when,
+//! what is awaited before an answer, when to be woken. All of it is written against a [`Platform`], so that the very
+//! same code runs in the Durable Objects and in the simulation, which loses messages, storage and memory wherever
+//! this code gives it a chance to.
+//!
+//! | Part | Asked | What it does beyond its machine |
+//! |---|---|---|
+//! | [`lane::LaneActor`] | [`ask::LaneAsk`] | gathers joins, one batch out at a time, tells everybody once it is stored |
+//! | [`queue::QueueActor`] | [`ask::QueueAsk`] | hears of the stock whenever people wait for it |
+//! | [`inventory::InventoryActor`] | [`ask::InventoryAsk`] | carries out what it owes, sends its outbox in order |
+//! | [`payment::PaymentActor`] | [`ask::PaymentAsk`] | reports its decision by a webhook until it is received |
+//! | [`sale`] | a [`sale::Gate`] | what the gateway asks, in which order, to carry out one request |
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod ask;
+mod host;
+pub mod inventory;
+pub mod lane;
+mod limit;
+pub mod payment;
+pub mod platform;
+pub mod queue;
+pub mod sale;
+
+pub use host::Host;
+pub use limit::within;
+pub use platform::{Level, Platform, Problem};

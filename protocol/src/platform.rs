@@ -1,0 +1,91 @@
+//! What an object needs of whatever runs it.
+
+use std::fmt;
+
+use domain::time::Millis;
+use serde_json::Value;
+
+use crate::ask::{Fault, Object};
+
+/// Something broke; nobody is told more than this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(pub String);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<&str> for Problem {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// How bad a logged line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Worth counting.
+    Info,
+    /// Something was refused or put right that should be rare.
+    Warn,
+    /// Something is broken.
+    Error,
+}
+
+/// One object's host: clock, timers, its one alarm, and the network.
+///
+/// An object is one thread: nothing runs between two awaits but the code that was resumed. It may be gone at any
+/// await, with all its memory; what it saved before is there again.
+pub trait Platform: 'static {
+    /// The clock. It never goes back while an object lives.
+    fn now(&self) -> Millis;
+
+    /// Waits.
+    fn pause(&self, ms: u64) -> impl Future<Output = ()>;
+
+    /// Starts what goes on when the request that began it is answered or gone.
+    fn spawn(&self, task: impl Future<Output = ()> + 'static);
+
+    /// The object's alarm rings once, at this instant or later, instead of at any other. It survives the object.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    fn set_alarm(&self, at: Millis) -> impl Future<Output = Result<(), Problem>>;
+
+    /// The object's alarm does not ring.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    fn delete_alarm(&self) -> impl Future<Output = Result<(), Problem>>;
+
+    /// Sends `body` to an object, once; its answer as [`crate::ask::encode`] wrote it.
+    ///
+    /// # Errors
+    /// There is no answer. The object may have done what was asked all the same.
+    fn send(&self, to: &Object, body: &[u8]) -> impl Future<Output = Result<Vec<u8>, Fault>>;
+
+    /// Hands envelopes to the queue `sale-events`, in order.
+    ///
+    /// # Errors
+    /// They may have been taken or not.
+    fn publish(&self, envelopes: &[Value]) -> impl Future<Output = Result<(), Problem>>;
+
+    /// Signs a webhook and sends it to the gateway, once; the status that it answered.
+    ///
+    /// # Errors
+    /// There is no answer. The gateway may have taken it all the same.
+    fn report(&self, webhook: &domain::payment::Webhook, trace: &str) -> impl Future<Output = Result<u16, Problem>>;
+
+    /// Writes a line of the log. `fields` is a JSON object, never with a password, token, key or address in it.
+    fn log(&self, level: Level, trace: &str, message: &str, fields: Value);
+}

@@ -1,0 +1,151 @@
+//! What runs an object: [`protocol::Platform`] on Durable Objects.
+
+use std::time::Duration;
+
+use domain::{payment::Webhook, time::Millis};
+use js_sys::{JSON, Uint8Array};
+use protocol::{
+    Level, Platform, Problem,
+    ask::{Fault, Object},
+};
+use serde_json::Value;
+use signing::webhook::Key;
+use wasm_bindgen::JsValue;
+use worker::{
+    Date, DateInit, Delay, Env, Error, Headers, Method, QueueContentType, RawMessageBuilder, RequestInit, Result, ScheduledTime,
+    SendMessage, State,
+};
+
+use crate::{ask, clock, log};
+
+/// What signs the provider's webhooks in development where nothing is set.
+pub const DEVELOPMENT_WEBHOOK_SECRET: &str = "development-only-payment-webhook-secret";
+
+const WEBHOOK_URL: &str = "http://gateway/api/v1/payments/webhook";
+/// Binding of the gateway.
+const GATEWAY: &str = "GATEWAY";
+/// Binding of the queue `sale-events`.
+const SALE_EVENTS: &str = "SALE_EVENTS";
+/// The secret that the gateway verifies the provider's webhooks with.
+const WEBHOOK_SECRET: &str = "PAYMENT_WEBHOOK_SECRET";
+
+/// The platform of one object.
+pub struct ObjectPlatform {
+    state: State,
+    env: Env,
+    /// The name under which the object logs.
+    service: &'static str,
+}
+
+impl ObjectPlatform {
+    /// The platform of the object that was given this state.
+    #[must_use]
+    pub const fn new(state: State, env: Env, service: &'static str) -> Self {
+        Self { state, env, service }
+    }
+
+    /// The object's name among those of its class.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.state.id().name().unwrap_or_default()
+    }
+
+    /// The object's storage.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The object's bindings.
+    #[must_use]
+    pub const fn env(&self) -> &Env {
+        &self.env
+    }
+
+    async fn post(&self, webhook: &Webhook, trace: &str) -> Result<u16> {
+        let body = serde_json::to_vec(&webhook.body)?;
+        let headers = Headers::new();
+        for (name, value) in self.webhook_key()?.headers(&webhook.id, &body, clock::now()) {
+            headers.set(name, &value)?;
+        }
+        headers.set("content-type", "application/json")?;
+        if !trace.is_empty() {
+            headers.set("traceparent", trace)?;
+        }
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post).with_headers(headers).with_body(Some(Uint8Array::from(body.as_slice()).into()));
+        let response = self.env.service(GATEWAY)?.fetch(WEBHOOK_URL, Some(init)).await?;
+        Ok(response.status_code())
+    }
+
+    fn webhook_key(&self) -> Result<Key> {
+        let var = |name: &str| self.env.var(name).map(|value| value.to_string().trim().to_owned()).unwrap_or_default();
+        let secret = match var(WEBHOOK_SECRET) {
+            unset if unset.is_empty() && var("ENVIRONMENT") == "development" => DEVELOPMENT_WEBHOOK_SECRET.to_owned(),
+            secret => secret,
+        };
+        Key::from_secret(&secret).map_err(|bad| format!("{WEBHOOK_SECRET} {bad}").into())
+    }
+
+    async fn send_envelopes(&self, envelopes: &[Value]) -> Result<()> {
+        let messages = envelopes.iter().map(json_message).collect::<Result<Vec<_>>>()?;
+        self.env.queue(SALE_EVENTS)?.send_raw_batch(messages).await
+    }
+}
+
+impl Platform for ObjectPlatform {
+    fn now(&self) -> Millis {
+        clock::now()
+    }
+
+    async fn pause(&self, ms: u64) {
+        Delay::from(Duration::from_millis(ms)).await;
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.state.wait_until(task);
+    }
+
+    async fn set_alarm(&self, at: Millis) -> std::result::Result<(), Problem> {
+        let at = ScheduledTime::new(Date::new(DateInit::Millis(at.0)).into());
+        self.state.storage().set_alarm(at).await.map_err(problem)
+    }
+
+    async fn delete_alarm(&self) -> std::result::Result<(), Problem> {
+        self.state.storage().delete_alarm().await.map_err(problem)
+    }
+
+    async fn send(&self, to: &Object, body: &[u8]) -> std::result::Result<Vec<u8>, Fault> {
+        ask::send(&self.env, to.binding(), &to.name(), body).await
+    }
+
+    async fn publish(&self, envelopes: &[Value]) -> std::result::Result<(), Problem> {
+        self.send_envelopes(envelopes).await.map_err(problem)
+    }
+
+    async fn report(&self, webhook: &Webhook, trace: &str) -> std::result::Result<u16, Problem> {
+        self.post(webhook, trace).await.map_err(problem)
+    }
+
+    fn log(&self, level: Level, trace: &str, message: &str, fields: Value) {
+        log::line(level, self.service, trace_id(trace), message, fields);
+    }
+}
+
+/// The 32 hex digits of a `traceparent`.
+#[must_use]
+pub fn trace_id(traceparent: &str) -> &str {
+    traceparent.split('-').nth(1).unwrap_or_default()
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn problem(error: Error) -> Problem {
+    Problem(error.to_string())
+}
+
+/// An envelope as a plain object: the `worker` crate would hand a JSON map over as a JavaScript `Map`, which the platform
+/// writes as `{}`.
+fn json_message(envelope: &Value) -> Result<SendMessage<JsValue>> {
+    let object = JSON::parse(&envelope.to_string()).map_err(Error::from)?;
+    Ok(RawMessageBuilder::new(object).build_with_content_type(QueueContentType::Json))
+}
