@@ -3,7 +3,7 @@
 #   make dev ARGS='--port 8799 --persist-to /tmp/state --var JWT_SECRET:…'
 ARGS ?=
 
-.PHONY: help setup build dev check test bench clean
+.PHONY: help setup build dev check test bench simulate clean
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
@@ -24,6 +24,10 @@ test: ## every test, native and through the built Worker
 
 bench: ## figures, as ratios against a floor of the same run
 	@exec scripts/bench.sh $(ARGS)
+
+SEEDS ?= 1000
+simulate: ## whole sales from seeds: SEEDS=1000 [FROM=1], or SEED=n for one
+	@exec scripts/simulate.sh $(if $(ARGS),$(ARGS),$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(or $(FROM),1)))
 
 clean: ## remove what was built; the tools stay
 	@rm -rf target workers/*/build web/dist .wrangler .tools/logs .tools/build.stamp

@@ -1,0 +1,64 @@
+//! The rows of each object, as its SQL tables hold them: what a crash leaves behind and nothing else.
+
+mod inventory;
+mod lane;
+mod payment;
+mod queue;
+
+use domain::{
+    idempotency::Record,
+    invariants::{Verdict, Witness},
+    machine::{Answer, Machine},
+    time::Millis,
+};
+use protocol::ask::Object;
+use serde_json::Value;
+
+pub use self::{inventory::InventoryRows, lane::LaneRows, payment::PaymentRows, queue::QueueRows};
+
+/// The tables of one object.
+pub trait Rows: Clone + Default + 'static {
+    /// Whose they are.
+    type Machine: Machine<Change: Clone> + 'static;
+
+    /// The machine that they stand for.
+    fn load(&self) -> Self::Machine;
+
+    /// Makes one change.
+    ///
+    /// # Errors
+    /// It breaks a constraint of the tables; nothing of its commit is kept.
+    fn write(&mut self, change: &<Self::Machine as Machine>::Change) -> Result<(), String>;
+
+    /// Brings into memory what `command` needs and memory does not hold.
+    fn recall(&self, machine: &mut Self::Machine, command: &<Self::Machine as Machine>::Command) {
+        let _ = (machine, command);
+    }
+
+    /// Tells the witness of a commit.
+    ///
+    /// # Errors
+    /// It broke a promise.
+    fn testify(witness: &mut Witness, object: &Object, changes: &[<Self::Machine as Machine>::Change], now: Millis) -> Verdict;
+
+    /// The oldest envelopes that have not left, by their sequence.
+    fn outbox(&self, limit: u32) -> Vec<(u64, Value)> {
+        let _ = limit;
+        vec![]
+    }
+
+    /// A reservation or an order for its owner, by its id; nothing for tables without any.
+    fn reservation(&self, query: &domain::inventory::Query) -> Option<Answer> {
+        let _ = query;
+        None
+    }
+}
+
+/// The recorded answers of one object.
+pub type Records = std::collections::BTreeMap<domain::hash::Hash128, (Record, Vec<u8>)>;
+
+/// A value as it comes back from its JSON column.
+pub(crate) fn reread<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    let json = serde_json::to_vec(value).expect("rows are plain data with text keys");
+    serde_json::from_slice(&json).expect("a row reads back as it was written")
+}

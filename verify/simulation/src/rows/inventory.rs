@@ -1,0 +1,147 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    event::Event,
+    id::ReservationKey,
+    invariants::{Verdict, Witness},
+    inventory::{
+        Admission, Change, Command, Inventory, Query, Rows as Kept,
+        errand::Errand,
+        ledger::{EntryType, Notification},
+        reservation::{OrderView, Reservation, ReservationView},
+    },
+    machine::Answer,
+    refusal::Refusal,
+    time::Millis,
+};
+use protocol::ask::Object;
+use serde_json::Value;
+
+use super::{Rows, reread};
+
+/// The tables of an inventory.
+#[derive(Clone, Debug, Default)]
+pub struct InventoryRows {
+    event: Option<Event>,
+    reservations: BTreeMap<ReservationKey, Reservation>,
+    /// The primary key is the last guard against selling a seat twice.
+    taken: BTreeMap<String, ReservationKey>,
+    blocked: BTreeSet<String>,
+    seq: u64,
+    outbox: BTreeMap<u64, Notification>,
+    errands: BTreeMap<u64, Errand>,
+    ended: BTreeMap<u64, Millis>,
+    sent: u64,
+    last_errand: u64,
+}
+
+impl InventoryRows {
+    fn save_seats(&mut self, reservation: &Reservation) -> Result<(), String> {
+        let key = reservation.key;
+        for seat in &reservation.seat_ids {
+            match self.taken.insert(seat.clone(), key) {
+                Some(taker) if taker != key => return Err(format!("{seat} is taken by {taker}")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn free_seats(&mut self, reservation: &Reservation) {
+        for seat in &reservation.seat_ids {
+            if self.taken.get(seat) == Some(&reservation.key) {
+                self.taken.remove(seat);
+            }
+        }
+    }
+}
+
+impl Rows for InventoryRows {
+    type Machine = Inventory;
+
+    fn load(&self) -> Inventory {
+        Inventory::restore(Kept {
+            event: self.event.as_ref().map(reread),
+            blocked: self.blocked.iter().cloned().collect(),
+            taking: self.reservations.values().filter(|reservation| reservation.status.takes_seats()).map(reread).collect(),
+            ended: self.ended.iter().map(|(number, ends_at)| Admission { number: *number, ends_at: *ends_at }).collect(),
+            errands: self.errands.values().map(reread).collect(),
+            seq: self.seq,
+            sequence: self.sent.max(self.outbox.keys().next_back().copied().unwrap_or(0)),
+            sent: self.sent,
+            last_errand: self.last_errand,
+        })
+    }
+
+    fn write(&mut self, change: &Change) -> Result<(), String> {
+        match change {
+            Change::Configured(event) => self.event = Some((**event).clone()),
+            Change::Moved(reservation, entry) => {
+                if reservation.status.takes_seats() {
+                    self.save_seats(reservation)?;
+                } else {
+                    self.free_seats(reservation);
+                }
+                self.reservations.insert(reservation.key, (**reservation).clone());
+                if entry.seq != self.seq + 1 {
+                    return Err(format!("ledger entry {} follows {}", entry.seq, self.seq));
+                }
+                self.seq = entry.seq;
+            }
+            Change::Updated(reservation) => drop(self.reservations.insert(reservation.key, (**reservation).clone())),
+            Change::Blocked(entry) => {
+                if entry.kind == EntryType::Blocked {
+                    self.blocked.extend(entry.seat_ids.iter().cloned());
+                } else {
+                    self.blocked.retain(|seat| !entry.seat_ids.contains(seat));
+                }
+                self.seq = entry.seq;
+            }
+            Change::Notified(notification) => drop(self.outbox.insert(notification.sequence, (**notification).clone())),
+            Change::AdmissionEnded(admission) => drop(self.ended.insert(admission.number, admission.ends_at)),
+            Change::Owed(errand) => {
+                self.last_errand = self.last_errand.max(errand.id);
+                self.errands.insert(errand.id, (**errand).clone());
+            }
+            Change::Done(id) => drop(self.errands.remove(id)),
+            Change::Sent(through) => {
+                self.outbox = self.outbox.split_off(&(through + 1));
+                self.sent = *through;
+            }
+        }
+        Ok(())
+    }
+
+    fn recall(&self, inventory: &mut Inventory, command: &Command) {
+        let found = inventory.missing(command).and_then(|key| self.reservations.get(&key));
+        found.into_iter().for_each(|reservation| inventory.recall(reread(reservation)));
+    }
+
+    fn testify(witness: &mut Witness, _object: &Object, changes: &[Change], now: Millis) -> Verdict {
+        witness.inventory_saved(changes, now)
+    }
+
+    fn outbox(&self, limit: u32) -> Vec<(u64, Value)> {
+        let envelope = |notification: &Notification| serde_json::to_value(notification).expect("plain data with text keys");
+        self.outbox.iter().take(limit as usize).map(|(sequence, notification)| (*sequence, envelope(notification))).collect()
+    }
+
+    fn reservation(&self, query: &Query) -> Option<Answer> {
+        let event_id = &self.event.as_ref()?.event_id;
+        let (key, user, missing) = match query {
+            Query::Reservation { key, user } => (key, user, Refusal::ReservationNotFound),
+            Query::Order { key, user } => (key, user, Refusal::OrderNotFound),
+            _ => return None,
+        };
+        let body = match self.reservations.get(key) {
+            None => return Some(Answer::Refused(missing)),
+            Some(found) if found.user != *user => return Some(Answer::Refused(Refusal::Forbidden)),
+            Some(found) if matches!(query, Query::Order { .. }) => match OrderView::new(event_id, found) {
+                Some(order) => serde_json::to_vec(&order),
+                None => return Some(Answer::Refused(missing)),
+            },
+            Some(found) => serde_json::to_vec(&ReservationView::new(event_id, found)),
+        };
+        Some(Answer::Granted { body: body.expect("views are plain data with text keys"), replayed: false })
+    }
+}
