@@ -59,7 +59,7 @@ impl Weather {
 
     fn drawn(rng: &mut Rng) -> Self {
         // One in eight runs is calm, so that what needs calm to be seen is seen.
-        let harsh = [0, 1, 1, 2, 2, 3, 3, 4][rng.usize(0..8)];
+        let harsh = [0, 1, 1, 2, 2, 3, 3, 4][rng.u64(0..8) as usize];
         if harsh == 0 {
             return Self::CALM;
         }
@@ -112,11 +112,11 @@ impl Profile {
         if rng.bool() {
             sections.push(json!({ "id": "G", "price": rng.u64(1..=50), "capacity": rng.u32(1..=12) }));
         }
-        let rate = [1, 2, 5, 20, 1000][rng.usize(0..5)];
+        let rate = [1, 2, 5, 20, 1000][rng.u64(0..5) as usize];
         let settings = json!({
             "admit_per_sec": rate,
             "burst": rng.u32(1..=rate * 2),
-            "max_active": ([1, 2, 5, 20, 500][rng.usize(0..5)]),
+            "max_active": ([1, 2, 5, 20, 500][rng.u64(0..5) as usize]),
             "entry_window_sec": rng.u32(2..=60),
             "admission_ttl_sec": rng.u32(10..=180),
             "lanes": rng.u32(1..=4),
@@ -133,7 +133,7 @@ impl Profile {
         }));
         Self {
             people: rng.u32(2..=40),
-            arrivals_ms: [1, 50, 5_000, 60_000][rng.usize(0..4)],
+            arrivals_ms: [1, 50, 5_000, 60_000][rng.u64(0..4) as usize],
             isolates: rng.u32(1..=3),
             event,
             weather: Weather::drawn(rng),
@@ -149,8 +149,8 @@ impl Profile {
         let event = event(&json!({
             "name": "Simulated",
             "hold_ttl_sec": 60,
-            "sale_closes_at": Timestamp(Millis(START + 1_800_000)),
-            "queue": { "admit_per_sec": 2, "burst": 4, "max_active": 400, "lanes": 4 },
+            "sale_closes_at": Timestamp(Millis(START + 3_600_000)),
+            "queue": { "admit_per_sec": 1, "burst": 2, "max_active": 400, "lanes": 4 },
             "sections": [{ "id": "A", "price": 100, "rows": rows }],
         }));
         let weather = Weather {
