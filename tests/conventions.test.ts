@@ -24,6 +24,7 @@ describe('paths and methods', () => {
       ['DELETE', '/api/v1/reservations', ['GET', 'POST']],
       ['POST', '/healthz', ['GET']],
       ['PATCH', '/api/v1/queue/leave', ['DELETE', 'POST']],
+      ['QUERY', '/api/v1/events', ['GET']],
     ] as const) {
       const answer = await server.anyone().send(method, path);
       refused(answer, 405, 'METHOD_NOT_ALLOWED');
@@ -57,6 +58,16 @@ describe('bodies', () => {
       const { details } = refused(await server.user().post('/queue/join', body), 400, 'INVALID_REQUEST');
       assert.equal(details.field, field, JSON.stringify(body));
     }
+  });
+
+  test('the fields of an object are not taken as an array', async () => {
+    refused(await server.user().post('/queue/join', [event]), 400, 'INVALID_REQUEST');
+  });
+
+  test('a call that has nothing to say takes no body or any object', async () => {
+    const refund = (body: unknown) => server.user().post('/orders/ord_evt_none_0123/refund', body);
+    for (const body of ['', '{}', '{"reason":"rain"}']) refused(await refund(body), 404, 'ORDER_NOT_FOUND');
+    for (const body of ['[null]', 'null', '7', '{']) refused(await refund(body), 400, 'INVALID_REQUEST');
   });
 
   test('unknown fields are ignored', async () => {

@@ -134,6 +134,17 @@ impl Call {
         from_json(&self.body)
     }
 
+    /// The body of a call that has nothing to say: none, or an object of which no field is looked at.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST`.
+    pub fn no_fields(&self) -> Result<(), ApiError> {
+        if self.body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        self.json::<serde_json::Map<String, serde_json::Value>>().map(drop)
+    }
+
     /// Caller, operation, key and request as digests. A caller without a JWT is told apart by `event`.
     ///
     /// # Errors
@@ -207,6 +218,10 @@ impl Identity {
 /// # Errors
 /// `INVALID_REQUEST` with the field.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // serde would take the fields of an object as an array, too.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(ApiError::invalid("body", "must be a JSON object"));
+    }
     serde_json::from_slice(body).map_err(|error| locate::<T>(body, &error))
 }
 

@@ -47,6 +47,7 @@ pub async fn list(call: &Call) -> Result<Reply, ApiError> {
 /// What the inventory refuses, or no answer.
 pub async fn refund(call: &Call) -> Result<Reply, ApiError> {
     let user = call.user()?.sub.clone();
+    call.no_fields()?;
     let OrderId { event_id, key } = named(call).await?;
     let idempotency = call.idempotency("refund", Some(&event_id))?;
     let command = Command::Refund { key, user, idempotency };

@@ -113,6 +113,7 @@ pub async fn status(call: &Call) -> Result<Reply, ApiError> {
 /// `PAYMENT_NOT_FOUND`, what the inventory refuses, or no answer.
 pub async fn cancel(call: &Call) -> Result<Reply, ApiError> {
     let user = call.user()?.sub.clone();
+    call.no_fields()?;
     let intent = known(call, call.id()).await?;
     let event_id = intent.event_id.clone();
     let command = Command::CancelIntent { intent, user, idempotency: call.idempotency("cancel_payment", Some(&event_id))? };

@@ -176,6 +176,7 @@ async fn unpaid(call: &Call, reservation: &ReservationId, user: UserId) -> Resul
 /// What the inventory refuses, or no answer.
 pub async fn cancel(call: &Call) -> Result<Reply, ApiError> {
     let user = call.user()?.sub.clone();
+    call.no_fields()?;
     let ReservationId { event_id, key } = named(call).await?;
     let keyed = call.idempotency_key.is_some();
     let idempotency = keyed.then(|| call.idempotency("cancel", Some(&event_id))).transpose()?;

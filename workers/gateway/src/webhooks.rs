@@ -208,6 +208,7 @@ async fn dead_page(call: &Call, webhook_id: &str) -> Result<Vec<Value>, ApiError
 /// `NOT_FOUND`, or somebody does not answer.
 pub async fn redrive(call: &Call) -> Result<Reply, ApiError> {
     call.admin()?;
+    call.no_fields()?;
     let (source, envelope) = call.id().split_once('.').ok_or(Code::NotFound)?;
     let found = if source == QUEUE { requeue(call, envelope).await? } else { redeliver(call, source, envelope).await? };
     if !found {
