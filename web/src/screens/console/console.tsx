@@ -1,0 +1,3 @@
+export default function Console(_: { rest: string[] }) {
+  return null;
+}
