@@ -23,7 +23,7 @@ nice cargo test --quiet -p gateway --lib -- hostile --nocapture >>"$log" 2>&1 ||
 
 # Of lines `fuzz NAME inputs=… accepted=… refused=… ms=… input_bytes=… peak_bytes=…`.
 awk '
-  /^fuzz [a-z-]+ inputs=/ {
+  /^\.*fuzz [a-z-]+ inputs=/ {
     for (i = 3; i <= NF; i++) { split($i, pair, "="); of[pair[1]] = pair[2] }
     if (!targets++) printf "%-24s %10s %10s %10s %8s %14s %12s\n", "target", "inputs", "accepted", "refused", "seconds", "input bytes", "peak bytes"
     printf "%-24s %10d %10d %10d %8.1f %14.0f %12d\n", $2, of["inputs"], of["accepted"], of["refused"], of["ms"] / 1000, of["input_bytes"], of["peak_bytes"]
