@@ -46,6 +46,7 @@ if command -v node >/dev/null; then
 fi
 
 scripts/build.sh
+scripts/build-web.sh
 
 # The stamp lies in the state folder and goes with it.
 stamp=$state/.development-data

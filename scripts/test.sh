@@ -22,7 +22,7 @@ finish() {
   [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
 }
 
-if ! scripts/build.sh; then add build 1 0 0; finish; exit; fi
+if ! scripts/build.sh || ! scripts/build-web.sh; then add build 1 0 0; finish; exit; fi
 
 say test "cargo test --workspace"
 log=$LOGS/cargo-test.log status=0

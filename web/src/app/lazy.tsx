@@ -13,10 +13,10 @@ export function lazy<P extends object>(load: Loader<P>, wait = true): ComponentT
   let loaded: ComponentType<P> | undefined;
   const get = (): Promise<void> => load().then((module) => void (loaded = module.default));
   function Lazy(props: P) {
-    const [, setReady] = useState(!!loaded);
+    const [ready, setReady] = useState(!!loaded);
     const [failure, setFailure] = useState<unknown>();
     useEffect(() => {
-      if (!loaded) get().then(() => setReady(true), (error) => reloadOnce() || setFailure(error));
+      if (!ready) get().then(() => setReady(true), (error) => reloadOnce() || setFailure(error));
     }, []);
     if (failure) return <Broken />;
     const Loaded = loaded;

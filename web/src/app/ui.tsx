@@ -81,7 +81,7 @@ export function Stepper({ label, value, min = 1, max, set }: { label: string; va
     <div class="stepper" role="group" aria-label={label}>
       <button type="button" aria-label={t(['줄이기', 'Less'])} disabled={value <= min} onClick={() => set(value - 1)}>−</button>
       <output aria-live="polite">{t(['{n}매', '{n}'], { n: value })}</output>
-      <button type="button" aria-label={t(['늘리기', 'More'])} disabled={value >= max} onClick={() => set(value + 1)}>＋</button>
+      <button type="button" aria-label={t(['늘리기', 'More'])} disabled={value >= max} onClick={() => set(value + 1)}>+</button>
     </div>
   );
 }

@@ -159,7 +159,7 @@ export function toFloor(block: Block, x: number, y: number): { x: number; y: num
 export function hit(block: Block, x: number, y: number): { rowIndex: number; column: number } | undefined {
   if (block.section.general) return undefined;
   const level = y - bend(block, x);
-  const guess = Math.round((level - ROW / 2 - aislesBefore(block.rowAisles, Math.floor(level / ROW) - 1)) / ROW);
+  const guess = Math.round((level - ROW / 2 - aislesBefore(block.rowAisles, Math.floor(level / ROW) - 1)) / ROW) + 0;
   for (const rowIndex of [guess, guess - 1, guess + 1]) {
     const row = block.section.rows[rowIndex];
     if (!row) continue;

@@ -295,7 +295,8 @@ function sectionLabel(scene: Scene, block: Block, frame: Frame): void {
   const wide = block.width * view.z;
   const tall = block.height * view.z;
   if (wide < 26 || tall < 14) return;
-  const lines = scene.label(block.section.index).slice(0, wide < 64 || tall < 46 ? 1 : 3);
+  const [name = '', price = '', left = ''] = scene.label(block.section.index);
+  const lines = tall >= 150 && wide >= 110 ? [name, price, left] : tall >= 78 && wide >= 70 ? [name, left] : [name];
   const size = wide > 150 ? 14 : 12;
   const middle = onPixels(frame, block.x, block.y);
   const high = lines.length * size * 1.35 + 8;

@@ -155,7 +155,7 @@ function Receipt({ held, show }: { held: Held; show: Show | undefined }) {
   return (
     <dl class="receipt">
       <div><dt>{t(T.seats)}</dt><dd>{seats.map((seat) => <b key={seat}>{seat}</b>)}</dd></div>
-      <div><dt>{t(T.price)}</dt><dd>{money(held.total, held.currency)} <span class="soft">({t(['{n}매', '{n}'], { n: held.quantity })})</span></dd></div>
+      <div><dt>{t(T.price)}</dt><dd>{`${money(held.total, held.currency)} (${t(['{n}매', '{n}'], { n: held.quantity })})`}</dd></div>
       <div><dt>{t(T.fee)}</dt><dd>{money(0, held.currency)}</dd></div>
       <div><dt>{t(T.buyer)}</dt><dd>{auth.value?.name ?? '–'}</dd></div>
       <div><dt>{t(T.way)}</dt><dd>{t(T.wayText)}</dd></div>

@@ -40,7 +40,7 @@ export function MapView({ hall, toList }: { hall: Hall; toList: () => void }) {
         <canvas ref={canvas} aria-hidden="true" />
         <button ref={focus} type="button" class="map-focus" onKeyDown={(event) => cursor.current?.key(event)} onFocus={() => cursor.current?.focus()} onClick={(event) => event.detail === 0 && cursor.current?.press()} />
         <div class="map-tools">
-          <button type="button" aria-label={t(T.in)} onClick={() => map.current?.zoomBy(1.7)}>＋</button>
+          <button type="button" aria-label={t(T.in)} onClick={() => map.current?.zoomBy(1.7)}>+</button>
           <button type="button" aria-label={t(T.out)} onClick={() => map.current?.zoomBy(1 / 1.7)}>−</button>
           <button type="button" aria-label={t(T.fit)} onClick={() => map.current?.fit()}>⤢</button>
         </div>
