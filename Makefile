@@ -10,8 +10,8 @@ help:
 setup: ## get what the machine lacks: wasm target, worker-build, wasm-bindgen, npm packages
 	@exec scripts/setup.sh
 
-build: ## compile the Worker to workers/gateway/build
-	@exec scripts/build.sh
+build: ## compile the Worker to workers/gateway/build, the pages to web/dist
+	@scripts/build.sh && exec scripts/build-web.sh
 
 dev: ## run it all on http://127.0.0.1:8787; ARGS go to wrangler dev
 	@exec scripts/dev.sh $(ARGS)

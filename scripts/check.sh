@@ -45,6 +45,7 @@ if found=$(grep -rnE "$impure" "$pure/src" --include='*.rs' | grep -vE '^[^:]+:[
 fi
 done
 
+scripts/build-web.sh
 for project in tests web; do
   [ -f "$project/tsconfig.json" ] || continue
   say check "types of $project/"

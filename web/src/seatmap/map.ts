@@ -135,6 +135,11 @@ export class SeatMap {
     return { ...at, size: this.camera.view.z };
   }
 
+  /** 0 free, 1 held, 2 sold, 3 blocked. */
+  stateOf(seat: number): number | undefined {
+    return this.#parts.plan.states[seat];
+  }
+
   sectionBox(index: number): { x: number; y: number; width: number; height: number } {
     const block = this.floor.blocks[index]!;
     const at = this.camera.toScreen(block.x, block.y);
