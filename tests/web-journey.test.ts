@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { granted } from './client.ts';
+import { Caller, granted } from './client.ts';
 import { serve } from './harness.ts';
 import { DESKTOP, heading, noKorean, person, PHONE, skip } from './web/browser.ts';
-import { clean, enter, holdBest, holdFromList, onCheckout, onTicket, pay, sees, signIn } from './web/journey.ts';
+import { clean, holdBest, holdFromList, onCheckout, onTicket, pay, sees, signIn } from './web/journey.ts';
 
 const server = skip ? undefined! : await serve({ PAYMENT_DELAY_MS: '300' });
 
@@ -14,7 +14,7 @@ describe('the whole purchase', { skip }, () => {
     for (const [name, device] of [['phone', PHONE], ['desktop', DESKTOP]] as const) {
       test(`${lang}, ${name}: home, line, sign in, seats, pay, ticket`, async () => {
         const title = { ko: `가을밤 ${name}`, en: `Autumn night ${name} ${lang}` };
-        const event = await server.event({ name: title, venue: { ko: '시민홀', en: 'City Hall' } });
+        await server.event({ name: title, venue: { ko: '시민홀', en: 'City Hall' } });
         const visitor = await person(server, { lang, device });
         const { page } = visitor;
         // A list is at most 5 s behind.
@@ -36,7 +36,6 @@ describe('the whole purchase', { skip }, () => {
         const order = await onTicket(page);
         if (lang === 'en') await noKorean(page);
         const { token } = granted(await server.anyone().post('/auth/login', { username: 'user01', password: 'pwd01' }));
-        const { Caller } = await import('./client.ts');
         const bought = granted(await new Caller(server.url, token).order(order));
         assert.deepEqual([bought.reservation_id, bought.status, bought.total_amount, bought.tickets.length], [reservation, 'CONFIRMED', 20_000, 2]);
         assert.equal(await page.locator('svg.qr').count(), 2);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Effect, Input } from '../web/src/session/inputs.ts';
 import { resume, step } from '../web/src/session/machine.ts';
+import { ownerOf, type Owner } from '../web/src/session/owner.ts';
 import { markPassed, oddsOf, showWait, speedOf, waitOf } from '../web/src/session/estimate.ts';
 import { nobody, type Session } from '../web/src/session/state.ts';
 import { memoryStore, readSession, writeSession } from '../web/src/session/store.ts';
@@ -291,5 +292,43 @@ describe('what is said of a wait', () => {
 
   test('half, a quarter, a tenth of the way are marked once', () => {
     assert.deepEqual([markPassed(100, 60, 50), markPassed(100, 50, 40), markPassed(100, 30, 9), markPassed(100, 9, 8)], [0.5, undefined, 0.1, undefined]);
+  });
+});
+
+describe('which tab works', () => {
+  /** Locks of one browser: whoever steals gets it, whoever had it is told. */
+  class Locks {
+    #lose: (() => void) | undefined;
+    grants: (() => void)[] = [];
+
+    request(_: string, __: object, work: () => Promise<void>): Promise<void> {
+      return new Promise((resolve, reject) => {
+        this.grants.push(() => {
+          this.#lose?.();
+          this.#lose = () => reject(new DOMException('stolen', 'AbortError'));
+          void work().then(resolve);
+        });
+      });
+    }
+    async grant(): Promise<void> {
+      this.grants.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  test('many claims at once are one; the last tab that is looked at works', async () => {
+    const locks = new Locks();
+    const told: string[] = [];
+    const tab = (name: string): Owner => ownerOf('sale', { gained: () => told.push(`${name} gained`), lost: () => told.push(`${name} lost`) }, locks as unknown as LockManager);
+    const [one, two] = [tab('one'), tab('two')];
+    for (let tap = 0; tap < 40; tap++) one.claim();
+    assert.equal(locks.grants.length, 1);
+    await locks.grant();
+    two.claim();
+    await locks.grant();
+    assert.deepEqual([told, one.mine, two.mine], [['one gained', 'two gained', 'one lost'], false, true]);
+    one.claim();
+    await locks.grant();
+    assert.deepEqual([one.mine, two.mine], [true, false]);
   });
 });

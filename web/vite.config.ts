@@ -1,8 +1,8 @@
 import { defineConfig } from 'vite';
 
 /** What the waiting room needs: one file, so that it compresses as a whole. */
-const CORE = /node_modules\/(preact|@preact)\/|src\/(app|api|session)\/|src\/screens\/(wait|checklist|over)\b/;
-const LATER = /src\/app\/(advice|trouble-card|poster)|src\/api\/seat-feed/;
+const CORE = /node_modules\/(preact|@preact)\/|src\/(app|api|session)\/|src\/screens\/(wait|over)\b/;
+const LATER = /src\/app\/(advice|trouble-card|poster|sheet|controls|prefs)|src\/api\/seat-feed/;
 
 export default defineConfig({
   build: {

@@ -6,10 +6,11 @@ import '../styles/first.css';
 import { t } from './lang.ts';
 import { Boundary, lazy } from './lazy.tsx';
 import { path, routeOf, type Route } from './router.ts';
-import { clock } from './services.ts';
+import { prefetch } from './remote.ts';
+import { client, clock } from './services.ts';
 import { everySecond, signInWanted } from './sessions.ts';
 import { Shell } from './shell.tsx';
-import { Heading, Sheet } from './ui.tsx';
+import { Heading } from './ui.tsx';
 
 const Home = lazy<object>(() => import('../screens/home.tsx'));
 const Event = lazy<{ event: string }>(() => import('../screens/event.tsx'));
@@ -17,13 +18,19 @@ const Seats = lazy<{ event: string }>(() => import('../screens/seats/seats.tsx')
 const Pay = lazy<{ reservation: string }>(() => import('../screens/pay/pay.tsx'));
 const Orders = lazy<{ order?: string }>(() => import('../screens/orders/orders.tsx'));
 const Account = lazy<{ mode: 'login' | 'register' }>(() => import('../screens/account/account.tsx'));
-const SignIn = lazy<{ onDone: () => void }>(() => import('../screens/account/sign-in.tsx'));
+const SignInSheet = lazy<{ onDone: () => void }>(() => import('../screens/account/sign-in-sheet.tsx'), false);
 const Console = lazy<{ rest: string[] }>(() => import('../screens/console/console.tsx'));
 
-// The screen of this address is asked for at once, not when it is drawn.
-const first = routeOf(location.pathname).name;
-if (first === 'home') Home.preload();
-if (first === 'event') Event.preload();
+// The screen of this address and its data are asked for at once, not when it is drawn.
+const first = routeOf(location.pathname);
+if (first.name === 'home') {
+  Home.preload();
+  prefetch('events', () => client.call('GET /events'));
+} else if (first.name === 'event' || first.name === 'wait' || first.name === 'seats') {
+  if (first.name === 'event') Event.preload();
+  if (first.name === 'seats') Seats.preload();
+  prefetch(`event ${first.event}`, () => client.call('GET /events/{id}', { id: first.event }));
+}
 
 function Screen({ route }: { route: Route }) {
   switch (route.name) {
@@ -55,11 +62,7 @@ function App() {
   return (
     <Shell bare={inSale}>
       <Boundary key={path.value}><Screen route={route} /></Boundary>
-      {signInWanted.value && (
-        <Sheet title={t(['로그인', 'Sign in'])} onClose={() => (signInWanted.value = false)}>
-          <SignIn onDone={() => (signInWanted.value = false)} />
-        </Sheet>
-      )}
+      {signInWanted.value && <SignInSheet onDone={() => (signInWanted.value = false)} />}
     </Shell>
   );
 }

@@ -10,6 +10,21 @@ export interface Remote<T> {
   again: () => void;
 }
 
+const early = new Map<string, Promise<unknown>>();
+
+/** Asks for what the first screen will want while the screen itself is still on its way. */
+export function prefetch<T>(key: string, ask: () => Promise<T>): void {
+  const answer = ask();
+  answer.catch(() => {});
+  early.set(key, answer);
+}
+
+function take<T>(key: string): Promise<T> | undefined {
+  const answer = early.get(key) as Promise<T> | undefined;
+  early.delete(key);
+  return answer;
+}
+
 interface Kept<T> {
   key: string;
   data?: T;
@@ -29,7 +44,7 @@ export function useRemote<T>(key: string, ask: () => Promise<T>, everyMs = 0): R
     };
     const load = (): void => {
       clearTimeout(timer);
-      ask()
+      (take<T>(key) ?? ask())
         .then((data) => !over && setState({ key, data, at: Date.now() }))
         .catch((failure: unknown) => !over && setState((old) => ({ ...(old.key === key ? old : { key, at: 0 }), failure })))
         .finally(plan);

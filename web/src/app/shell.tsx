@@ -3,19 +3,19 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { isLive, type Session } from '../session/state.ts';
+import { lazy } from './lazy.tsx';
 import { countdown, lang, setLang, t, type Pair } from './lang.ts';
 import { path, routeOf } from './router.ts';
 import { auth, now, online, said, shouted, signOut } from './services.ts';
 import { known, liveSales, wayOf } from './sessions.ts';
-import { Ask } from './ui.tsx';
+
+const SignOut = lazy<{ onClose: () => void }>(() => import('../screens/account/sign-out.tsx'), false);
 
 const T = {
   skip: ['본문으로 건너뛰기', 'Skip to content'],
   tickets: ['내 예매', 'My tickets'],
   login: ['로그인', 'Sign in'],
   logout: ['로그아웃', 'Sign out'],
-  out: ['로그아웃할까요?', 'Sign out?'],
-  outText: ['줄 선 순번은 그대로예요. 잡아 둔 좌석은 다시 로그인해야 결제할 수 있어요.', 'Your place in line stays. Held seats can be paid only after signing in again.'],
   console: ['운영', 'Console'],
   waiting: ['대기 중 · {n}번', 'In line · no. {n}'],
   joining: ['줄 서는 중', 'Joining the line'],
@@ -23,6 +23,7 @@ const T = {
   held: ['결제 대기 · {t} 남음', 'Waiting for payment · {t} left'],
   paying: ['결제 확인 중', 'Checking your payment'],
   resume: ['이어서 하기', 'Carry on'],
+  network: ['연결', 'Network'],
   offline: ['오프라인이에요. 마지막으로 본 내용이에요.', 'You’re offline. This is what was last seen.'],
 } satisfies Record<string, Pair>;
 
@@ -32,7 +33,7 @@ export function Shell({ children, bare }: { children: ComponentChildren; bare?: 
       <a class="skip" href="#main" data-load onClick={focusMain}>{t(T.skip)}</a>
       <Header />
       <Resume />
-      {!online.value && <div class="strip warn">{t(T.offline)}</div>}
+      {!online.value && <aside class="strip warn" aria-label={t(T.network)}>{t(T.offline)}</aside>}
       <main id="main" tabIndex={-1}>{children}</main>
       {!bare && <Footer />}
       <div class="sr" role="status" aria-live="polite">{said}</div>
@@ -72,7 +73,7 @@ function Account() {
   return (
     <>
       <button type="button" class="quiet account" title={auth.value.name} onClick={out}><span>{auth.value.name} · </span>{t(T.logout)}</button>
-      {asks && <Ask title={t(T.out)} text={t(T.outText)} yes={t(T.logout)} onYes={signOut} onClose={() => setAsks(false)} />}
+      {asks && <SignOut onClose={() => setAsks(false)} />}
     </>
   );
 }
@@ -85,9 +86,9 @@ function Resume() {
   const urgent = here.sort((a, b) => rank(b) - rank(a))[0];
   if (!urgent) return null;
   return (
-    <a class="strip resume" href={wayOf(urgent)}>
-      <span>{summary(urgent)}</span><b>{t(T.resume)} →</b>
-    </a>
+    <aside aria-label={t(T.resume)}>
+      <a class="strip resume" href={wayOf(urgent)}><span>{summary(urgent)}</span><b>{t(T.resume)} →</b></a>
+    </aside>
   );
 }
 

@@ -4,7 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { t, type Pair } from '../app/lang.ts';
 import { prefer, prefs } from '../app/prefs.ts';
 import { turn } from '../app/sessions.ts';
-import { Switch } from '../app/ui.tsx';
+import { Switch } from '../app/controls.tsx';
 
 const T = {
   sound: ['차례가 오면 소리', 'Sound on your turn'],
@@ -72,7 +72,7 @@ function useAwake(on: boolean | undefined): void {
   }, [on]);
 }
 
-export default function Alerts() {
+export function Alerts() {
   const { sound, awake, notify: notified } = prefs.value;
   useAwake(awake);
   return (

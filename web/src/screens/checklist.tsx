@@ -6,7 +6,8 @@ import { money, own, t, type Pair } from '../app/lang.ts';
 import { preferFor, prefs } from '../app/prefs.ts';
 import { auth } from '../app/services.ts';
 import { signInWanted } from '../app/sessions.ts';
-import { Sheet, Stepper } from '../app/ui.tsx';
+import { Stepper } from '../app/controls.tsx';
+import { Sheet } from '../app/sheet.tsx';
 
 const T = {
   signed: ['로그인됨', 'Signed in'],

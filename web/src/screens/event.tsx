@@ -10,11 +10,13 @@ import { auth, client, clock, now, title } from '../app/services.ts';
 import { saleOf, wayOf, type Sale } from '../app/sessions.ts';
 import { summary } from '../app/shell.tsx';
 import { Trouble } from '../app/trouble.tsx';
-import { Heading, Skeleton, Switch } from '../app/ui.tsx';
+import { Switch } from '../app/controls.tsx';
+import { Heading, Skeleton } from '../app/ui.tsx';
 import { isLive } from '../session/state.ts';
 import { Checklist } from './checklist.tsx';
 import { Chip } from './chip.tsx';
 import { JoinTrouble, Over } from './over.tsx';
+import '../styles/home.css';
 
 const T = {
   clock: ['서버 시각 {t} (오차 ±{e}ms)', 'Server time {t} (±{e} ms)'],
@@ -88,6 +90,7 @@ function Missing({ failure, retry }: { failure: unknown; retry: () => void }) {
 }
 
 function Facts({ show }: { show: Show }) {
+  if (!show.starts_at && !own(show.venue) && !show.sale_closes_at) return null;
   const days = show.starts_at ? daysUntil(show.starts_at, clock.now()) : '';
   return (
     <dl class="facts">

@@ -9,6 +9,7 @@ import { useRemote } from '../app/remote.ts';
 import { client, clock, title } from '../app/services.ts';
 import { Trouble } from '../app/trouble.tsx';
 import { Heading, Skeleton } from '../app/ui.tsx';
+import '../styles/home.css';
 
 const T = {
   h1: ['공정하게 줄 서고,\u200b 빠르게 예매하세요', 'A fair line, a fast booking'],

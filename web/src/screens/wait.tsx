@@ -2,19 +2,18 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Event as Show } from '../api/contract.ts';
-import { clockTime, dateTime, lang, own, t, type Pair } from '../app/lang.ts';
+import { clockTime, lang, own, t, type Pair } from '../app/lang.ts';
 import { lazy } from '../app/lazy.tsx';
 import { go } from '../app/router.ts';
 import { useRemote } from '../app/remote.ts';
-import { auth, beat, client, now, say, title } from '../app/services.ts';
+import { beat, client, now, say, title } from '../app/services.ts';
 import { saleOf, wayOf, type Sale } from '../app/sessions.ts';
-import { Ask, Heading, Skeleton } from '../app/ui.tsx';
+import { Heading, Skeleton } from '../app/ui.tsx';
 import { markPassed, oddsOf, showWait, speedOf, type Shown, type Wait as Eta } from '../session/estimate.ts';
 import type { Place, Session } from '../session/state.ts';
-import { Checklist } from './checklist.tsx';
 import { JoinTrouble, Over } from './over.tsx';
 
-const Alerts = lazy<object>(() => import('./alerts.tsx'), false);
+const Meanwhile = lazy<{ sale: Sale; place: Place; show: Show | undefined }>(() => import('./meanwhile.tsx'), false);
 
 const T = {
   title: ['대기 중이에요', 'You’re in line'],
@@ -32,11 +31,6 @@ const T = {
   joined: ['{t}에 줄 섰어요', 'Joined at {t}'],
   fresh: ['방금 확인', 'Updated now'],
   age: ['{n}초 전 확인', 'Updated {n} s ago'],
-  safe: ['안심하세요', 'Rest assured'],
-  refresh: ['새로고침하거나 창을 닫았다 열어도 순번은 그대로예요.', 'Refresh or reopen: your place is kept.'],
-  tabs: ['창을 여러 개 열어도 순번은 하나예요.', 'More tabs don’t give more places.'],
-  device: ['같은 계정으로 다른 기기에서 열면 이 순번을 이어받아요.', 'Same account on another device continues this place.'],
-  guest: ['로그인하지 않은 순번은 이 브라우저에만 있어요.', 'Without sign-in this place lives in this browser only.'],
   window: ['차례가 오면 {n}초 안에 들어와야 해요. 화면을 켜 두세요.', 'On your turn you have {n} s to enter. Keep this screen on.'],
   slow: ['입장 속도가 느려져 예상 시간이 늘었어요.', 'Entry slowed down, so the estimate rose.'],
   paused: ['입장을 잠시 멈췄어요. 순번은 그대로예요.', 'Entry is paused. Your place is safe.'],
@@ -47,10 +41,6 @@ const T = {
   moving: ['좌석 선택으로 이동해요.', 'Taking you to the seats.'],
   enter: ['지금 입장하기', 'Enter now'],
   entering: ['입장하고 있어요…', 'Entering…'],
-  leave: ['줄에서 나가기', 'Leave the line'],
-  leaveAsk: ['나가면 순번 {n}번이 사라지고, 다시 서면 맨 뒤예요.', 'Leaving gives up place {n}; you would start at the end.'],
-  meanwhile: ['기다리는 동안', 'While you wait'],
-  signin: ['차례가 오기 전에 로그인해 두세요. 순번은 그대로예요.', 'Sign in before your turn. Your place stays.'],
   about: ['약', 'about'],
   joining: ['줄 서는 중이에요…', 'Joining the line…'],
   own: ['내 앞의 줄이 줄어든 만큼', 'Your own way to the front'],
@@ -69,7 +59,7 @@ export function Wait({ event, onTurnNear }: { event: string; onTurnNear: () => v
   const name = show.data ? own(show.data.name) : '';
   return (
     <div class="page wait">
-      {name && <p class="crumb"><a href={`/e/${encodeURIComponent(event)}`}>← {name}</a></p>}
+      <p class="crumb">{name && <a href={`/e/${encodeURIComponent(event)}`}>← {name}</a>}</p>
       {session.phase === 'over' || session.phase === 'done' ? <Ended sale={sale} /> : <InLine sale={sale} session={session} name={name} show={show.data} />}
     </div>
   );
@@ -101,13 +91,7 @@ function InLine({ sale, session, name, show }: { sale: Sale; session: Session; n
         <>
           {session.phase === 'entering' ? <Turn sale={sale} /> : <Standing sale={sale} place={place} show={show} />}
           <div class="columns even">
-            <section class="panel">
-              <h2 class="h3">{t(T.meanwhile)}</h2>
-              {!auth.value && <p class="soft">{t(T.signin)}</p>}
-              {show && <Checklist show={show} />}
-              <Alerts />
-            </section>
-            <Assurance sale={sale} place={place} show={show} />
+            <Meanwhile sale={sale} place={place} show={show} />
           </div>
         </>
       )}
@@ -130,26 +114,25 @@ function Turn({ sale }: { sale: Sale }) {
 function Standing({ sale, place, show }: { sale: Sale; place: Place; show: Show | undefined }) {
   const shown = useWait(place);
   const speed = useSpeed(place);
-  const paused = usePaused(sale.runner.event, shown.wait.kind === 'unknown');
+  const paused = usePaused(sale.runner.event, useStuck(place) || shown.wait.kind === 'unknown');
   useMarks(place);
   const done = Math.min(1, Math.max(0, 1 - (place.position - 1) / Math.max(1, place.first)));
   const odds = oddsOf(place.remaining, place.position);
   return (
     <section class="panel standing">
       {place.notice && <p class={`notice ${place.notice.level === 'warning' ? 'warn' : ''}`}>{own(place.notice)}</p>}
-      {paused && <p class="notice warn" role="status">{t(paused)}</p>}
       <p class="label">{t(T.place)}</p>
       <p class="figure big-figure" data-testid="position">{place.hint && <small>{t(T.about)} </small>}<Falling to={place.position} /></p>
       <p class="ahead">{place.position > 1 ? t(T.ahead, { n: place.position - 1 }) : t(T.front)}</p>
       <div class="bar" role="progressbar" aria-label={t(T.own)} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(done * 100)}>
         <span style={{ width: `${Math.round(done * 1000) / 10}%` }} />
       </div>
-      <p class="eta">{etaText(shown.wait)}</p>
+      <p class={`eta ${paused ? 'warn-text' : ''}`} role="status">{paused ? t(paused) : etaText(shown.wait)}</p>
       {shown.rose && <p class="soft">{t(T.slow)}</p>}
       {speed !== undefined && <p class="soft">{t(T.speed, { n: speed })}</p>}
       {odds && place.remaining !== undefined && <p class={odds === 'low' ? 'warn-text' : 'soft'}>{t(T[`odds${odds}`], { n: place.remaining })}</p>}
       <Age sale={sale} place={place} />
-      {show && <p class="soft small-text">{t(T.window, { n: show.entry_window_sec })}</p>}
+      <p class="soft small-text hint-line">{show && t(T.window, { n: show.entry_window_sec })}</p>
     </section>
   );
 }
@@ -195,9 +178,19 @@ function useSpeed(place: Place): number | undefined {
   return speedOf(seen.current, place.seenAt);
 }
 
-/** Why nobody moves, where the estimate is unknown. */
+const STUCK_MS = 4000;
+
+/** Whether the place has not moved for a while. */
+function useStuck({ position, hint }: Place): boolean {
+  const moved = useRef({ position, at: Date.now() });
+  beat.value;
+  if (moved.current.position !== position || hint) moved.current = { position, at: Date.now() };
+  return Date.now() - moved.current.at > STUCK_MS;
+}
+
+/** Why nobody moves: asked only when nobody does, so that a crowd that moves asks nothing. */
 function usePaused(event: string, stuck: boolean): Pair | undefined {
-  const { data } = useRemote(`stats ${event} ${stuck}`, () => client.call('GET /queue/stats', { query: { event_id: event } }), stuck ? 3000 : 30_000);
+  const { data } = useRemote(`stats ${event} ${stuck}`, () => client.call('GET /queue/stats', { query: { event_id: event } }), stuck ? 3000 : 60_000);
   return data?.status === 'paused' ? T.paused : data?.status === 'sold_out' ? T.soldout : undefined;
 }
 
@@ -228,33 +221,4 @@ function Age({ sale, place }: { sale: Sale; place: Place }) {
       {away && sale.health.value !== 'live' && <p class="notice warn">{t(T.lost)}</p>}
     </>
   );
-}
-
-function Assurance({ sale, place, show }: { sale: Sale; place: Place; show: Show | undefined }) {
-  const [asks, setAsks] = useState(false);
-  return (
-    <section class="panel plain">
-      <h2 class="h3">{t(T.safe)}</h2>
-      <ul class="soft dots">
-        <li>{t(T.refresh)}</li>
-        <li>{t(T.tabs)}</li>
-        <li>{auth.value ? t(T.device) : t(T.guest)}</li>
-      </ul>
-      <p class="row">
-        <button type="button" class="small" onClick={() => saveReceipt(sale, place, show)}>{t(['순번표 저장', 'Save receipt'])}</button>
-        <button type="button" class="small danger-text" onClick={() => setAsks(true)}>{t(T.leave)}</button>
-      </p>
-      {asks && <Ask danger title={t(T.leave)} text={t(T.leaveAsk, { n: place.position })} yes={t(T.leave)} onYes={() => sale.runner.send({ type: 'leave' })} onClose={() => setAsks(false)} />}
-    </section>
-  );
-}
-
-/** A small file that says who joined what and when. */
-function saveReceipt(sale: Sale, place: Place, show: Show | undefined): void {
-  const lines = [show ? own(show.name) : sale.runner.event, `${dateTime(place.joinedAt)} ${clockTime(place.joinedAt, true)}`, t(['{n}번', 'No. {n}'], { n: place.first })];
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([lines.join('\n')], { type: 'text/plain' }));
-  link.download = `${sale.runner.event}.txt`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }

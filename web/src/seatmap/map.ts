@@ -40,6 +40,8 @@ export class SeatMap {
   readonly #observer: ResizeObserver;
   #painted: View | undefined;
   #paintedAt = 0;
+  /** How long the last paint took. */
+  #paintMs = 0;
   #frame = 0;
   #dirty = false;
   #moving = false;
@@ -95,6 +97,11 @@ export class SeatMap {
     this.#scene.theme = themeOf(this.#parts.host);
     this.#painter.reset();
     this.#repaint();
+  }
+
+  /** Something is to be seen. */
+  get painted(): boolean {
+    return this.#painted !== undefined;
   }
 
   get near(): boolean {
@@ -246,10 +253,11 @@ export class SeatMap {
     this.#frame = 0;
     this.#advance(now);
     const gesture = this.#moving || this.#tween !== undefined;
-    const due = now - this.#paintedAt >= GESTURE_MS;
+    const due = now - this.#paintedAt >= Math.max(GESTURE_MS, 6 * this.#paintMs);
     const moved = this.#painted !== this.camera.view;
-    if ((this.#dirty || moved) && (!gesture || due)) this.#paint(now);
-    else if (moved || this.#dirty) this.#request();
+    const wanted = gesture ? due && (this.#dirty || !this.#covers()) : this.#dirty || moved;
+    if (wanted) this.#paint(now);
+    else if (gesture && (this.#dirty || !this.#covers())) this.#request();
     this.#place();
     this.#parts.onView();
     if (this.#tween) this.#request();
@@ -271,12 +279,24 @@ export class SeatMap {
     }
   }
 
+  /** Whether the picture that is there still does: nothing blank is in sight, and it is not blown up much. */
+  #covers(): boolean {
+    const painted = this.#painted;
+    if (!painted) return false;
+    const { view, width, height } = this.camera;
+    const scale = view.z / painted.z;
+    const spare = (span: number): number => (span * (1 + 2 * MARGIN)) / 2 / painted.z - span / 2 / view.z;
+    return scale < 1.6 && scale > 0.6 && Math.abs(view.x - painted.x) <= spare(width) && Math.abs(view.y - painted.y) <= spare(height);
+  }
+
   #paint(now: number): void {
+    const began = performance.now();
     const ratio = Math.min(devicePixelRatio || 1, 2);
     this.#painter.paint(this.#scene, this.camera, this.camera.view, MARGIN, ratio);
     this.#painted = this.camera.view;
     this.#paintedAt = now;
     this.#dirty = false;
+    this.#paintMs = performance.now() - began;
   }
 
   /** Moves what was painted to where it belongs now. */

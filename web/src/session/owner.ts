@@ -15,34 +15,42 @@ export interface OwnerEvents {
 /** A named lock; whoever claims it steals it. Where there are no locks every tab works, and the keys keep that harmless. */
 export function ownerOf(name: string, events: OwnerEvents, locks: LockManager | undefined = globalThis.navigator?.locks): Owner {
   let mine = false;
+  /** The claim that counts; what becomes of earlier ones no longer matters. */
+  let claims = 0;
+  let pending = false;
   let end: (() => void) | undefined;
   const gain = (): void => {
-    if (mine) return;
+    pending = false;
     mine = true;
     events.gained();
   };
-  const lose = (): void => {
+  const lose = (claim: number): void => {
+    if (claim !== claims) return;
+    pending = false;
     if (!mine) return;
     mine = false;
-    end = undefined;
     events.lost();
   };
-  const hold = (): Promise<void> => {
-    gain();
-    return new Promise((resolve) => (end = resolve));
+  const request = (claim: number, manager: LockManager): void => {
+    const hold = (): Promise<void> => {
+      gain();
+      return new Promise((resolve) => (end = resolve));
+    };
+    manager.request(name, { steal: true }, hold).then(() => lose(claim), () => lose(claim));
   };
   return {
     get mine() {
       return mine;
     },
     claim() {
-      if (mine) return;
+      if (mine || pending) return;
       if (!locks) return gain();
-      locks.request(name, { steal: true }, hold).then(lose, lose);
+      pending = true;
+      request(++claims, locks);
     },
     release() {
       end?.();
-      lose();
+      lose(claims);
     },
   };
 }

@@ -46,7 +46,7 @@ export function DeadLetters() {
       {letters.length > 0 && (
         <div class="table-wrap" tabIndex={0} role="region" aria-label={t(T.h1)}>
           <table>
-            <thead><tr><th>{t(T.what)}</th><th>{t(T.where)}</th><th>{t(T.why)}</th><th>{t(T.when)}</th><th /></tr></thead>
+            <thead><tr><th>{t(T.what)}</th><th>{t(T.where)}</th><th>{t(T.why)}</th><th>{t(T.when)}</th><th><span class="sr">{t(T.again)}</span></th></tr></thead>
             <tbody>{letters.map((letter) => (
               <tr key={letter.id}>
                 <th scope="row">{letter.type ?? '–'}<small class="soft">{letter.event_id} · {letter.sequence}</small></th><td>{letter.webhook_id ?? '–'}</td><td>{letter.problem}</td><td>{dateTime(letter.failed_at)}</td>

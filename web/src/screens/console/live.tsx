@@ -6,7 +6,8 @@ import { count, money, own, t, type Pair } from '../../app/lang.ts';
 import { useRemote } from '../../app/remote.ts';
 import { beat, client } from '../../app/services.ts';
 import { Trouble } from '../../app/trouble.tsx';
-import { Ask, Heading, Skeleton } from '../../app/ui.tsx';
+import { Ask } from '../../app/sheet.tsx';
+import { Heading, Skeleton } from '../../app/ui.tsx';
 import { Chip } from '../chip.tsx';
 import { Chart, type Line } from './chart.tsx';
 import { Controls } from './controls.tsx';
@@ -141,7 +142,7 @@ function Sections({ left, event }: { left: Availability; event: ManagedEvent }) 
       <div class="spread"><h2>{t(T.sections)}</h2><p><span class="soft">{t(T.revenue)}</span> <b class="figure">{money(revenue, event.currency)}</b></p></div>
       <div class="table-wrap" tabIndex={0} role="region" aria-label={t(T.sections)}>
         <table>
-          <thead><tr><th>{t(T.section)}</th><th class="n">{t(T.price)}</th><th class="n">{t(T.total)}</th><th class="n">{t(T.sold)}</th><th class="n">{t(T.held)}</th><th class="n">{t(T.free)}</th><th class="n">{t(T.blocked)}</th><th /></tr></thead>
+          <thead><tr><th>{t(T.section)}</th><th class="n">{t(T.price)}</th><th class="n">{t(T.total)}</th><th class="n">{t(T.sold)}</th><th class="n">{t(T.held)}</th><th class="n">{t(T.free)}</th><th class="n">{t(T.blocked)}</th><th><span class="sr">{t(['판매 비율', 'Share sold'])}</span></th></tr></thead>
           <tbody>
             {left.sections.map((section) => (
               <tr key={section.id}>

@@ -6,7 +6,8 @@ import { dateTime, t, type Pair } from '../../app/lang.ts';
 import { useRemote } from '../../app/remote.ts';
 import { client, store } from '../../app/services.ts';
 import { Trouble } from '../../app/trouble.tsx';
-import { Ask, Heading } from '../../app/ui.tsx';
+import { Ask } from '../../app/sheet.tsx';
+import { Heading } from '../../app/ui.tsx';
 import { Field, Summary, useForm } from '../account/form.tsx';
 
 const T = {

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { money, own, spoken, t, type Pair } from '../../app/lang.ts';
 import { preferFor, prefs } from '../../app/prefs.ts';
 import type { Sale } from '../../app/sessions.ts';
-import { Switch } from '../../app/ui.tsx';
+import { Switch } from '../../app/controls.tsx';
 import type { Hall } from './hall.ts';
 import { HoldButton, Refused } from './tray.tsx';
 

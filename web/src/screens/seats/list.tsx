@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { money, own, t, type Pair } from '../../app/lang.ts';
-import { Stepper } from '../../app/ui.tsx';
+import { Stepper } from '../../app/controls.tsx';
 import type { PlanRow, PlanSection } from '../../seatmap/plan.ts';
 import { runsOf, type Run } from '../../seatmap/runs.ts';
 import { saleOf } from '../../app/sessions.ts';
