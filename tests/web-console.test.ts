@@ -89,7 +89,7 @@ test('seats are held back and released; buyers see it; the ledger replays to the
   await page.getByRole('button', { name: '4석 막기' }).click();
   await sees(page, '4석을 바꿨어요.');
   const seats = async (): Promise<string> => granted(await server.anyone().get(`/events/${event}/seats`)).sections[0].states;
-  assert.equal((await seats()).slice(10, 20), '0033330000');
+  await until('the block', 5000, async () => (await seats()).slice(10, 20) === '0033330000');
   await page.getByRole('button', { name: 'A-2-4', exact: true }).click();
   await page.getByRole('button', { name: '1석 풀기' }).click();
   await until('the release', 5000, async () => (await seats()).slice(10, 20) === '0030330000');

@@ -46,7 +46,7 @@ describe('the line', { skip }, () => {
     await sees(page, '내 앞에 3,119명');
     await sees(page, '예상 대기 약 5~15분');
     await sees(page, '1분에 약 620명 입장 중');
-    await sees(page, '앞사람이 남은 좌석보다 많아요');
+    await sees(page, '남은 좌석 5,000석 · 빠듯해요');
     tell(frame(900));
     await shows(page, '900');
     await sees(page, '남은 좌석 5,000석 · 여유 있어요');
@@ -151,6 +151,7 @@ test('the map follows deltas, asks for what it missed, and equals a fresh snapsh
   await page.context().routeWebSocket(new RegExp(`events/${event}/live`), (opened) => {
     socket = opened;
     opened.onMessage((message) => {
+      if (message === 'ping') return opened.send('pong');
       const said = JSON.parse(String(message));
       heard.push(said);
       if (said.type === 'resume' && said.epoch === 'e') opened.send(JSON.stringify({ type: 'snapshot', epoch: 'e', seq: 20, sections: [{ id: 'A', states: text() }] }));
@@ -171,8 +172,8 @@ test('the map follows deltas, asks for what it missed, and equals a fresh snapsh
   assert.deepEqual(heard.filter(({ type }) => type === 'resume').at(-1), { type: 'resume', epoch: 'e', seq: 11 });
   // A chosen seat that goes is said, and the others stay.
   await page.getByRole('button', { name: '목록', exact: true }).click();
-  await page.getByRole('button', { name: 'A석 3열 1–2번' }).click();
-  delta(21, [20, 1]);
+  await page.getByRole('button', { name: 'A석 1열 3–4번' }).click();
+  delta(21, [2, 1]);
   await sees(page, '방금 다른 분이 잡았어요');
   await page.getByRole('button', { name: '1석만 잡기 · 10,000원' }).waitFor();
   clean(visitor);

@@ -68,7 +68,7 @@ function operation(path: string, method: string, described: Json, document: Json
   const parameters = (described.parameters ?? []).map((each: Json) => resolve(each, document));
   const key = parameters.some((each: Json) => each.name === 'Idempotency-Key' && each.required);
   const name = `${method.toUpperCase()} ${path.slice(BASE.length)}`;
-  return `  '${name}': { body: ${body ? typeOf(body) : 'undefined'}; answer: ${[...new Set(answer)].join(' | ')}; key: ${key} };`;
+  return `  '${name}': { body: ${body ? typeOf(body) : 'undefined'}; answer: ${[...new Set(answer)].join(' | ') || 'undefined'}; key: ${key} };`;
 }
 
 function resolve(node: Json, document: Json): Json {

@@ -195,11 +195,13 @@ export interface Operations {
   'POST /queue/enter': { body: Enter; answer: Entered; key: true };
   'POST /queue/leave': { body: undefined; answer: StillWaiting; key: false };
   'DELETE /queue/leave': { body: undefined; answer: Left; key: false };
+  'GET /queue/live': { body: undefined; answer: undefined; key: false };
   'GET /queue/stats': { body: undefined; answer: QueueStats; key: false };
   'GET /events': { body: undefined; answer: { events: EventSummary[] }; key: false };
   'GET /events/{id}': { body: undefined; answer: Event; key: false };
   'GET /events/{id}/availability': { body: undefined; answer: Availability; key: false };
   'GET /events/{id}/seats': { body: undefined; answer: SeatStates; key: false };
+  'GET /events/{id}/live': { body: undefined; answer: undefined; key: false };
   'GET /reservations': { body: undefined; answer: Reservations; key: false };
   'POST /reservations': { body: NewReservation; answer: Reservation; key: true };
   'GET /reservations/{id}': { body: undefined; answer: Reservation; key: false };

@@ -19,6 +19,8 @@ export interface SeatFeedOptions {
 }
 
 const POLL_MS = 2000;
+/** How long the first picture may take by socket. */
+const PATIENCE_MS = 1500;
 
 export class SeatFeed {
   readonly #options: SeatFeedOptions;
@@ -51,10 +53,10 @@ export class SeatFeed {
     return this.#seq;
   }
 
-  /** The first picture by request, at the same time as the socket: whichever comes first is shown. */
+  /** The socket's snapshot is the first picture; one is asked for only where that does not come. */
   start(): this {
-    this.#ask();
     this.#link.connect();
+    this.#poll = this.#timers.set(() => this.#ask(), PATIENCE_MS);
     return this;
   }
 
@@ -88,6 +90,7 @@ export class SeatFeed {
     this.#resuming = false;
     if (frame.epoch === this.#epoch && frame.seq < this.#seq) return;
     this.#epoch = frame.epoch;
+    if (this.#link.state === 'open') this.#timers.clear(this.#poll);
     this.#seq = frame.seq;
     this.#options.onSnapshot(frame);
   }
@@ -106,14 +109,14 @@ export class SeatFeed {
   #linkIs(state: LinkState, failures: number): void {
     if (state === 'open') {
       this.#polling = false;
-      this.#timers.clear(this.#poll);
+      if (this.#epoch !== undefined) this.#timers.clear(this.#poll);
     } else if (state === 'waiting' && failures >= 1) this.#startPolling();
   }
 
   #startPolling(): void {
     if (this.#polling) return;
     this.#polling = true;
-    this.#again();
+    void this.#ask();
   }
 
   async #ask(): Promise<void> {

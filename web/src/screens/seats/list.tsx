@@ -90,7 +90,7 @@ function RowItem({ hall, section, row, runs, open: first }: { hall: Hall; sectio
             const number = seat - row.first + 1;
             const words = seatName(own(section.section.name), row.id, n > 1 ? `${number}–${number + n - 1}` : `${number}`);
             const on = chosen.has(seat) && (n === 1 || chosen.has(seat + n - 1));
-            return <li key={seat}><button type="button" aria-pressed={on} aria-label={words} onClick={() => choose(hall, seat, n, on)}>{n > 1 ? `${number}–${number + n - 1}` : number}</button></li>;
+            return <li key={seat}><button type="button" aria-pressed={on} aria-label={words} onClick={() => choose(hall, seat, n, on)}>{t(['{s}번', '{s}'], { s: n > 1 ? `${number}–${number + n - 1}` : `${number}` })}</button></li>;
           })}
         </ul>
       )}
