@@ -28,6 +28,7 @@ pub mod idempotency;
 pub mod invariants;
 pub mod inventory;
 pub mod lane;
+pub mod live;
 pub mod machine;
 pub mod money;
 pub mod payment;

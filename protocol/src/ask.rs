@@ -30,6 +30,8 @@ pub enum Object {
     Inventory(EventId),
     /// A payment intent.
     Payment(PaymentIntentId),
+    /// One of those that hold the sockets of an event.
+    Live(EventId, u32),
 }
 
 impl Object {
@@ -41,6 +43,7 @@ impl Object {
             Self::Queue(_) => "QUEUE",
             Self::Inventory(_) => "INVENTORY",
             Self::Payment(_) => "PAYMENT",
+            Self::Live(..) => "LIVE",
         }
     }
 
@@ -48,17 +51,17 @@ impl Object {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Lane(event_id, lane) => format!("{event_id}/{lane}"),
+            Self::Lane(event_id, index) | Self::Live(event_id, index) => format!("{event_id}/{index}"),
             Self::Queue(event_id) | Self::Inventory(event_id) => event_id.to_string(),
             Self::Payment(intent) => intent.to_string(),
         }
     }
 
-    /// The lane of that name.
+    /// The event and index of a lane, or of one that holds sockets, by its name.
     #[must_use]
-    pub fn lane_named(name: &str) -> Option<(EventId, u32)> {
-        let (event_id, lane) = name.rsplit_once('/')?;
-        Some((EventId::parse(event_id)?, lane.parse().ok()?))
+    pub fn indexed(name: &str) -> Option<(EventId, u32)> {
+        let (event_id, index) = name.rsplit_once('/')?;
+        Some((EventId::parse(event_id)?, index.parse().ok()?))
     }
 }
 
@@ -97,6 +100,11 @@ pub enum InventoryAsk {
     Command(inventory::Command),
     /// Look at something → the query's body.
     Query(inventory::Query),
+    /// What changed for those who watch the seats → [`domain::live::SeatChanges`], as soon as there is something.
+    Follow {
+        /// Epoch and sequence that the asker stands at; none for everything, at once.
+        known: Option<(u64, u64)>,
+    },
     /// Take over the event.
     Configure(Box<Event>),
 }
@@ -269,7 +277,7 @@ mod tests {
     fn a_lane_is_found_by_its_name() {
         let event_id = EventId::parse("evt_1").expect("valid");
         let name = Object::Lane(event_id.clone(), 7).name();
-        assert_eq!(Object::lane_named(&name), Some((event_id, 7)));
-        assert_eq!(Object::lane_named("evt_1"), None);
+        assert_eq!(Object::indexed(&name), Some((event_id, 7)));
+        assert_eq!(Object::indexed("evt_1"), None);
     }
 }

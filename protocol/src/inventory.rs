@@ -1,6 +1,11 @@
 //! An inventory: after deciding, carries out what the command owes to others, and sends its outbox in order.
 
-use std::{cell::Cell, collections::BTreeSet, fmt::Display, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    fmt::Display,
+    rc::Rc,
+};
 
 use domain::{
     id::{EventId, PaymentIntentId},
@@ -13,17 +18,23 @@ use domain::{
     refusal::Refusal,
     time::Millis,
 };
+use futures_channel::oneshot::{self, Sender};
 use serde_json::{Value, json};
 
 use crate::{
     Host, Level, Platform, Problem,
     ask::{InventoryAsk, Object, PaymentAsk, QueueAsk, ask},
+    within,
 };
 
 /// Envelopes of one batch. The platform takes 100 messages or 256 KB; an envelope is 2 KB at most.
 const BATCH_MAX: u32 = 100;
 /// How long after a failure, or after a crash in the middle, the alarm sends the outbox again, in milliseconds.
 const RETRY_MS: u64 = 1000;
+/// How long somebody who follows the seats waits for a change before being told that there is none, in milliseconds.
+const FOLLOW_MS: u64 = 10_000;
+/// Followers that wait at the same time; one more is told at once.
+const FOLLOWERS_MAX: usize = 64;
 
 /// The rows of an inventory, as its actor needs them beyond loading and saving.
 pub trait InventoryRows: Store<Inventory> {
@@ -49,12 +60,22 @@ pub struct InventoryActor<P, S> {
     event_id: EventId,
     /// Whether the outbox is being sent.
     sending: Cell<bool>,
+    /// Those who wait for the seats to change.
+    followers: RefCell<Vec<Sender<()>>>,
+    /// Epoch and sequence that they know.
+    told: Cell<Option<(u64, u64)>>,
 }
 
 impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, S> {
     /// The seats of an event.
     pub const fn new(platform: Rc<P>, store: S, event_id: EventId) -> Self {
-        Self { host: Host::new(platform, store), event_id, sending: Cell::new(false) }
+        Self {
+            host: Host::new(platform, store),
+            event_id,
+            sending: Cell::new(false),
+            followers: RefCell::new(Vec::new()),
+            told: Cell::new(None),
+        }
     }
 
     /// Answers what it is asked.
@@ -65,15 +86,48 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
         match question {
             InventoryAsk::Command(command) => self.command(&command, trace).await,
             InventoryAsk::Configure(event) => self.command(&Command::Configure(event), trace).await,
-            InventoryAsk::Query(query) => {
-                let answer = self.host.read(|inventory, store| {
-                    let now = self.host.platform.now();
-                    store.look(inventory, &query, now).map_err(|fault| Problem(fault.to_string()))
-                })?;
-                self.arm().await?;
-                Ok(answer)
+            InventoryAsk::Query(query) => self.look(&query).await,
+            InventoryAsk::Follow { known } => {
+                self.await_change(known).await?;
+                self.look(&Query::Changes { known }).await
             }
         }
+    }
+
+    async fn look(&self, query: &Query) -> Result<Answer, Problem> {
+        let answer = self.host.read(|inventory, store| {
+            let now = self.host.platform.now();
+            store.look(inventory, query, now).map_err(|fault| Problem(fault.to_string()))
+        })?;
+        self.tell_followers()?;
+        self.arm().await?;
+        Ok(answer)
+    }
+
+    /// Waits until the seats are no longer as `known`, but not for ever.
+    async fn await_change(&self, known: Option<(u64, u64)>) -> Result<(), Problem> {
+        let changed = self.host.read(|inventory, _| Ok(inventory.has_changed(known)))?;
+        self.tell_followers()?;
+        if changed || self.followers.borrow().len() >= FOLLOWERS_MAX {
+            return Ok(());
+        }
+        self.arm().await?;
+        let (wake, woken) = oneshot::channel();
+        self.followers.borrow_mut().push(wake);
+        let _ = within(self.host.platform.pause(FOLLOW_MS), woken).await;
+        self.followers.borrow_mut().retain(|follower| !follower.is_canceled());
+        Ok(())
+    }
+
+    /// Wakes those who wait, if the seats changed since they were last woken.
+    fn tell_followers(&self) -> Result<(), Problem> {
+        let stands = self.host.read(|inventory, _| Ok(inventory.stands_at()))?;
+        if self.told.replace(stands) != stands {
+            for follower in self.followers.take() {
+                let _ = follower.send(());
+            }
+        }
+        Ok(())
     }
 
     /// Carries out what is due.
@@ -82,6 +136,7 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     /// Storage is broken; the platform rings again.
     pub async fn alarm(self: &Rc<Self>) -> Result<(), Problem> {
         self.host.ring()?;
+        self.tell_followers()?;
         let now = self.host.platform.now();
         let due = self.errands(|errand| errand.next_try_at <= now)?;
         self.carry_out(self.in_order(due)?, "").await?;
@@ -96,6 +151,7 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
             Ok(inventory.next_errand())
         })?;
         let answer = self.host.execute(command)?;
+        self.tell_followers()?;
         let own = self.errands(|errand| errand.id >= first_own)?;
         self.arm().await?;
         self.drain();

@@ -41,6 +41,17 @@ impl PlaceState {
         matches!(self, Self::Finished | Self::Left | Self::Expired)
     }
 
+    /// As the contract writes it. A ready place still waits: that it may enter is said beside.
+    #[must_use]
+    pub const fn as_status(self) -> &'static str {
+        match self {
+            Self::Waiting | Self::Ready => "waiting",
+            Self::Entered | Self::Finished => "entered",
+            Self::Left => "left",
+            Self::Expired => "expired",
+        }
+    }
+
     const fn bits(self) -> u64 {
         self as u64
     }

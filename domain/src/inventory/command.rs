@@ -279,6 +279,11 @@ pub enum Query {
         /// At most this many.
         limit: u32,
     },
+    /// What changed for those who watch the seats: [`crate::live::SeatChanges`].
+    Changes {
+        /// Epoch and sequence that the asker stands at; none for everything.
+        known: Option<(u64, u64)>,
+    },
     /// What the queue needs to know.
     Stock,
     /// What the organiser's console shows.

@@ -18,9 +18,10 @@ use crate::{
     event::Event,
     id::{ReservationKey, UserId},
     idempotency::Idempotency,
+    live::{DELTAS_KEPT, Delta, SeatChanges, SectionStates},
     machine::{Decision, Machine},
     refusal::Refusal,
-    seat_map::SeatMap,
+    seat_map::{MapSection, SeatMap},
     stock::Stock,
     time::Millis,
 };
@@ -222,6 +223,54 @@ impl Inventory {
             sold_out: available == 0 && totals.of(SeatState::Held) == 0,
             closed: event.is_closed(now),
         })
+    }
+
+    /// The epoch (version of the event) and the last sequence of the ledger; none before it is configured.
+    #[must_use]
+    pub fn stands_at(&self) -> Option<(u64, u64)> {
+        self.event.as_ref().map(|event| (event.version, self.seq))
+    }
+
+    /// Whether somebody who stands at `known` lacks something.
+    #[must_use]
+    pub fn has_changed(&self, known: Option<(u64, u64)>) -> bool {
+        known.is_none() || known != self.stands_at()
+    }
+
+    /// The entry of the ledger after which [`Self::changes`] wants entries, at most [`DELTAS_KEPT`] of them.
+    #[must_use]
+    pub fn changed_since(&self, known: Option<(u64, u64)>) -> u64 {
+        self.followed(known).unwrap_or_else(|| self.seq.saturating_sub(DELTAS_KEPT))
+    }
+
+    /// What somebody lacks who stands at `known`, given the `entries` behind [`Self::changed_since`].
+    #[must_use]
+    pub fn changes(&self, known: Option<(u64, u64)>, entries: &[Entry]) -> SeatChanges {
+        SeatChanges {
+            epoch: self.epoch(),
+            seq: self.seq,
+            remaining: self.seats.totals().of(SeatState::Available),
+            sections: self.followed(known).is_none().then(|| self.section_states()),
+            deltas: entries.iter().map(|entry| Delta::new(entry, &self.map)).collect(),
+        }
+    }
+
+    /// The sequence that is known, where the ledger leads on from it in one answer.
+    fn followed(&self, known: Option<(u64, u64)>) -> Option<u64> {
+        let (epoch, seq) = known?;
+        (epoch == self.epoch() && seq <= self.seq && self.seq - seq <= DELTAS_KEPT).then_some(seq)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.event.as_ref().map_or(0, |event| event.version)
+    }
+
+    /// The states of every seat, section by section.
+    #[must_use]
+    pub fn section_states(&self) -> Vec<SectionStates> {
+        let digit = |state: &SeatState| char::from(b'0' + *state as u8);
+        let states = |section: &MapSection| self.seats.states(section).iter().map(digit).collect();
+        self.map.sections().iter().map(|section| SectionStates { id: section.id.clone(), states: states(section) }).collect()
     }
 
     /// Recounts everything and panics where an invariant is broken. For tests and the simulation: it walks all seats.

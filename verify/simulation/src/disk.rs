@@ -13,6 +13,7 @@ use domain::{
     hash::Hash128,
     idempotency::{Idempotency, Record},
     inventory::{Inventory, Query},
+    live::DELTAS_KEPT,
     machine::{Answer, Batch, Machine, Store},
     refusal::Refusal,
     time::Millis,
@@ -248,11 +249,18 @@ impl OutboxRows for DiskStore<crate::rows::InventoryRows> {
     }
 
     fn look(&self, inventory: &Inventory, query: &Query, now: Millis) -> Result<Answer, String> {
+        if inventory.event().is_none() {
+            return Ok(Answer::Refused(Refusal::Unconfigured));
+        }
         if let Query::Stock = query {
             return match inventory.stock(now) {
                 Ok(stock) => protocol::ask::granted(&stock).map_err(|problem| problem.to_string()),
                 Err(refusal) => Ok(Answer::Refused(refusal)),
             };
+        }
+        if let Query::Changes { known } = query {
+            let entries = self.disk.borrow().latest.rows.ledger(inventory.changed_since(*known), DELTAS_KEPT);
+            return protocol::ask::granted(&inventory.changes(*known, &entries)).map_err(|problem| problem.to_string());
         }
         let found = self.disk.borrow().latest.rows.reservation(query);
         Ok(found.unwrap_or(Answer::Refused(Refusal::Unconfigured)))

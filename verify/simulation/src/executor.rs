@@ -146,9 +146,12 @@ impl Executor {
 
     /// Ends everything. Who takes part in a run holds on to it, so that nothing would ever be dropped by itself.
     pub(crate) fn clear(&self) {
-        let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
-        let events = std::mem::take(&mut *self.events.borrow_mut());
-        drop((tasks, events));
+        // What is dropped may plan something.
+        while !(self.tasks.borrow().is_empty() && self.events.borrow().is_empty()) {
+            let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
+            let events = std::mem::take(&mut *self.events.borrow_mut());
+            drop((tasks, events));
+        }
         self.free.borrow_mut().clear();
     }
 

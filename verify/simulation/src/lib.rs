@@ -14,6 +14,7 @@
 pub mod disk;
 mod executor;
 mod gateway;
+mod live;
 mod network;
 mod node;
 mod people;

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use domain::{machine::Answer, queue::Command as QueueCommand, refusal::Refusal, time::Millis};
+use domain::{inventory::Inventory, machine::Answer, queue::Command as QueueCommand, refusal::Refusal, time::Millis};
 use futures_channel::oneshot;
 use protocol::{
     Level, Platform, Problem,
@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::{
     disk::{Disk, DiskStore, Drive},
+    live::{Bell, Live, Wires},
     rows::{InventoryRows, LaneRows, PaymentRows, QueueRows, Rows},
     world::World,
 };
@@ -33,6 +34,7 @@ enum Storage {
     Queue(Shared<QueueRows>),
     Inventory(Shared<InventoryRows>),
     Payment(Shared<PaymentRows>),
+    Live(Rc<Bell>),
 }
 
 #[derive(Clone)]
@@ -41,6 +43,7 @@ pub(crate) enum Actor {
     Queue(Rc<QueueActor<Machine, Store<QueueRows>>>),
     Inventory(Rc<InventoryActor<Machine, Store<InventoryRows>>>),
     Payment(Rc<PaymentActor<Machine, Store<PaymentRows>>>),
+    Live(Rc<Live>),
 }
 
 impl Actor {
@@ -62,6 +65,7 @@ impl Actor {
                 let asked = question::<PaymentAsk>(body)?;
                 payment.answer(asked.ask, &asked.trace).await
             }
+            Self::Live(_) => Err("a live object is asked nothing".into()),
         }
     }
 
@@ -71,6 +75,7 @@ impl Actor {
             Self::Queue(queue) => queue.alarm().await,
             Self::Inventory(inventory) => inventory.alarm().await,
             Self::Payment(payment) => payment.alarm().await,
+            Self::Live(live) => live.alarm().await,
         }
     }
 }
@@ -82,6 +87,7 @@ impl Storage {
             Object::Queue(_) => Self::Queue(Rc::default()),
             Object::Inventory(_) => Self::Inventory(Rc::default()),
             Object::Payment(_) => Self::Payment(Rc::default()),
+            Object::Live(..) => Self::Live(Rc::default()),
         }
     }
 
@@ -91,6 +97,7 @@ impl Storage {
             Self::Queue(disk) => Rc::<RefCell<Disk<QueueRows>>>::clone(disk),
             Self::Inventory(disk) => Rc::<RefCell<Disk<InventoryRows>>>::clone(disk),
             Self::Payment(disk) => Rc::<RefCell<Disk<PaymentRows>>>::clone(disk),
+            Self::Live(bell) => Rc::<Bell>::clone(bell),
         }
     }
 
@@ -111,6 +118,9 @@ impl Storage {
             }
             (Self::Payment(disk), Object::Payment(_)) => {
                 Actor::Payment(Rc::new(PaymentActor::new(machine, store(disk, world, object, life))))
+            }
+            (Self::Live(_), Object::Live(event_id, _)) => {
+                Actor::Live(Rc::new(Live::new(machine, Wires { world: world.clone() }, event_id.clone(), 0)))
             }
             _ => unreachable!("an object has the storage of its class"),
         }
@@ -135,7 +145,7 @@ impl World {
     }
 
     /// The object, brought to life if need be.
-    fn alive(&self, object: &Object) -> (Actor, u64, Rc<dyn Drive>) {
+    pub(crate) fn alive(&self, object: &Object) -> (Actor, u64, Rc<dyn Drive>) {
         let fresh_life = self.new_life();
         let skew_ms = self.draw(0..=SKEW_MAX_MS);
         let mut nodes = self.0.nodes.borrow_mut();
@@ -290,11 +300,19 @@ impl World {
         }
     }
 
+    /// An inventory as it would be rebuilt, where everything that it saved is durable.
+    pub(crate) fn inventory_at_rest(&self, object: &Object) -> Option<Inventory> {
+        match &self.0.nodes.borrow().get(object)?.storage {
+            Storage::Inventory(disk) => disk.borrow().at_rest().map(Rows::load),
+            Storage::Lane(_) | Storage::Queue(_) | Storage::Payment(_) | Storage::Live(_) => None,
+        }
+    }
+
     /// What every inventory has in memory is what the ledger says. Only when nothing is on its way to the disk.
     pub(crate) fn check_maps(&self) {
         let inventory = |node: &Node| match &node.storage {
             Storage::Inventory(disk) => Some(Rc::clone(disk)),
-            Storage::Lane(_) | Storage::Queue(_) | Storage::Payment(_) => None,
+            Storage::Lane(_) | Storage::Queue(_) | Storage::Payment(_) | Storage::Live(_) => None,
         };
         let disks: Vec<Shared<InventoryRows>> = self.0.nodes.borrow().values().filter_map(inventory).collect();
         for disk in disks {

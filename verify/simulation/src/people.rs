@@ -16,8 +16,9 @@ use domain::{
 use serde::Deserialize;
 
 use crate::{
+    executor::IMMORTAL,
     gateway::{Door, Granted, No, RECORD_TTL_MS},
-    profile::Profile,
+    profile::{Profile, START},
     world::World,
 };
 
@@ -25,6 +26,9 @@ use crate::{
 const TRIES_MAX: u32 = 400;
 /// How long an answer is sent for again after it was given, at most, in milliseconds.
 const REPEATED_WITHIN_MS: u64 = 60_000;
+
+/// How long after the sale a page shows a place at most, in simulated milliseconds.
+const PAGE_STAYS_MS: u64 = 600_000;
 
 /// Lets everybody come who comes, and the organiser.
 pub(crate) fn arrive(world: &World, profile: &Profile) {
@@ -34,11 +38,12 @@ pub(crate) fn arrive(world: &World, profile: &Profile) {
             index,
             user: UserId(format!("user-{index}")),
             oddness: profile.oddness,
+            live: profile.live,
             keys: Rc::default(),
         };
         let wait_ms = world.draw(0..=profile.arrivals_ms);
         world.0.stats.borrow_mut().people_here += 1;
-        world.0.executor.spawn(crate::executor::IMMORTAL, async move {
+        world.0.executor.spawn(IMMORTAL, async move {
             person.world.0.executor.sleep(wait_ms).await;
             person.visit().await;
             let mut stats = person.world.0.stats.borrow_mut();
@@ -47,7 +52,7 @@ pub(crate) fn arrive(world: &World, profile: &Profile) {
         });
     }
     if profile.organiser {
-        world.0.executor.spawn(crate::executor::IMMORTAL, organise(world.clone()));
+        world.0.executor.spawn(IMMORTAL, organise(world.clone()));
     }
 }
 
@@ -57,6 +62,8 @@ struct Person {
     index: u32,
     user: UserId,
     oddness: u32,
+    /// Whether their pages are at sockets as well.
+    live: bool,
     keys: Rc<Cell<u32>>,
 }
 
@@ -97,7 +104,7 @@ impl Person {
         for _ in 0..TRIES_MAX {
             if self.odd() {
                 let (world, send, index) = (self.world.clone(), send.clone(), self.index);
-                self.world.0.executor.spawn(crate::executor::IMMORTAL, async move {
+                self.world.0.executor.spawn(IMMORTAL, async move {
                     let _ = world.request(index, send).await;
                 });
             }
@@ -121,7 +128,7 @@ impl Person {
         let (body, _) = self.persist(send.clone()).await?;
         let (person, expected) = (self.clone(), body.clone());
         if self.world.chance(300_000) {
-            self.world.0.executor.spawn(crate::executor::IMMORTAL, async move {
+            self.world.0.executor.spawn(IMMORTAL, async move {
                 person.pause(0, REPEATED_WITHIN_MS).await;
                 let again = person.world.request(person.index, send).await;
                 // A record lives for its time by the clock; clocks may have jumped.
@@ -164,6 +171,11 @@ impl Person {
             .await;
         let Ok((token, number)) = joined else { return };
         self.told(number, floor);
+        if self.live && self.world.chance(500_000) {
+            let closes = self.world.0.event.borrow().sale_closes_at.map_or(0, |at| at.0.0);
+            let until_ms = closes.saturating_sub(START) + PAGE_STAYS_MS;
+            self.world.0.executor.spawn(IMMORTAL, self.world.clone().watch_place(number, until_ms));
+        }
         if self.odd() {
             self.forge(&token).await;
         }

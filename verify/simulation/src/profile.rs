@@ -98,6 +98,8 @@ pub struct Profile {
     pub weather: Weather,
     /// Whether the organiser changes settings and blocks seats meanwhile.
     pub organiser: bool,
+    /// Whether pages are at sockets.
+    pub live: bool,
     /// How odd people are, in thousandths: how many leave, forge, act twice, pay late.
     pub oddness: u32,
 }
@@ -138,6 +140,7 @@ impl Profile {
             event,
             weather: Weather::drawn(rng),
             organiser: rng.u32(0..3) == 0,
+            live: false,
             oddness: rng.u32(0..=300),
         }
     }
@@ -162,7 +165,7 @@ impl Profile {
             until_sec: 3_000,
             ..Weather::CALM
         };
-        Self { people, arrivals_ms: 1000, isolates: 4, event, weather, organiser: false, oddness: 50 }
+        Self { people, arrivals_ms: 1000, isolates: 4, event, weather, organiser: false, live: false, oddness: 50 }
     }
 }
 

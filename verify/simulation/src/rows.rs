@@ -47,6 +47,12 @@ pub trait Rows: Clone + Default + 'static {
         vec![]
     }
 
+    /// Entries of the ledger behind this one; nothing for tables without any.
+    fn ledger(&self, after: u64, limit: u64) -> Vec<domain::inventory::ledger::Entry> {
+        let _ = (after, limit);
+        vec![]
+    }
+
     /// A reservation or an order for its owner, by its id; nothing for tables without any.
     fn reservation(&self, query: &domain::inventory::Query) -> Option<Answer> {
         let _ = query;

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use signing::{token::Keyring, webhook::Key};
 
 use crate::{
+    executor::IMMORTAL,
     gateway::KID,
     people,
     profile::{Profile, START},
@@ -21,6 +22,11 @@ use crate::{
 const WATCH_MS: u64 = 250;
 /// How often all seats are walked, in simulated milliseconds.
 const MAPS_MS: u64 = 120_000;
+/// One seed in so many has pages at sockets: the one with this remainder.
+const LIVE_EVERY: u64 = 8;
+const LIVE_SEEDS: u64 = 5;
+/// How long after the sale pages show the seats, in simulated milliseconds: holds and payments have come to rest.
+const PAGES_STAY_MS: u64 = 600_000;
 /// After so many simulated milliseconds whatever still happens never ends.
 const END_MS: u64 = 20_000_000;
 
@@ -28,7 +34,7 @@ const END_MS: u64 = 20_000_000;
 #[must_use]
 pub fn run(seed: u64) -> Report {
     let mut rng = Rng::with_seed(seed);
-    let profile = Profile::drawn(&mut rng);
+    let profile = Profile { live: seed % LIVE_EVERY == LIVE_SEEDS, ..Profile::drawn(&mut rng) };
     run_with(seed, &profile, rng)
 }
 
@@ -66,6 +72,9 @@ pub fn run_with(seed: u64, profile: &Profile, rng: Rng) -> Report {
 fn sell(world: &World, profile: &Profile) {
     world.open_isolates(profile.isolates);
     people::arrive(world, profile);
+    if profile.live {
+        open_pages(world, profile);
+    }
     plan_jumps(world);
     watch(world, profile);
     while world.0.executor.step() {
@@ -78,6 +87,15 @@ fn sell(world: &World, profile: &Profile) {
         }
     }
     rest(world);
+}
+
+/// Pages at sockets that show the seats: one in each half of them, where there are two.
+fn open_pages(world: &World, profile: &Profile) {
+    let closes = profile.event.sale_closes_at.map_or(0, |at| at.0.0 - START);
+    let until_ms = closes.max(profile.weather.until_sec * 1000) + PAGES_STAY_MS;
+    for choice in 0..2 {
+        world.0.executor.spawn(IMMORTAL, world.clone().watch_seats(choice, until_ms));
+    }
 }
 
 /// Nothing happens any more: everything has ended, and what was saved is what is there.

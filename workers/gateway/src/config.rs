@@ -8,6 +8,7 @@
 //! | `TOKEN_KEYS` | `2:<base64>,1:<base64>`: the first signs waiting, reservation and ticket tokens, all verify | version 0, derived from `JWT_SECRET` |
 //! | `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_JWKS_URL` | the OpenID provider; all three or none | none |
 //! | `ALLOWED_ORIGINS` | comma list for CORS; `*` only in development | none; `*` in development |
+//! | `SOCKETS_PER_ADDRESS` | sockets from one address at one live object; 0 switches it off | 500, 0 in development |
 //! | `RATE_LIMIT_RPS`, `RATE_LIMIT_BURST` | token bucket per caller; RPS 0 switches it off | 50, 2 × RPS |
 //! | `IDEMPOTENCY_TTL_SEC` | how long a record is kept | 300 |
 //! | `PAYMENT_DELAY_MS`, `PAYMENT_APPROVE_RATE` | the provider simulator | 2000, 0.8 |

@@ -19,6 +19,7 @@ mod hostile;
 pub mod idempotency;
 pub mod identity;
 pub mod isolate;
+pub mod live;
 pub mod metrics;
 pub mod objects;
 pub mod operations;
@@ -50,6 +51,7 @@ use shell::{
 use worker::{Context, Env, MessageBatch, Method, Request, Response, event};
 
 pub use ::inventory::InventoryObject;
+pub use ::live::LiveObject;
 pub use ::payment::PaymentObject;
 pub use ::queue::{LaneObject, QueueObject};
 pub use ::webhook::WebhookObject;

@@ -128,12 +128,7 @@ impl<'a> StatusBody<'a> {
         let waits = place.state == PlaceState::Waiting;
         let ready = place.state == PlaceState::Ready;
         Self {
-            status: match place.state {
-                PlaceState::Waiting | PlaceState::Ready => "waiting",
-                PlaceState::Entered | PlaceState::Finished => "entered",
-                PlaceState::Left => "left",
-                PlaceState::Expired => "expired",
-            },
+            status: place.state.as_status(),
             position: if waits { place.position.max(1) } else { 0 },
             eta_sec: if waits { place.eta_sec } else { 0 },
             waiting_time: now.since_ms(joined_at) / 1000,
@@ -225,7 +220,7 @@ pub async fn stats(call: &Call) -> Result<Reply, ApiError> {
     Ok(Reply::json(200, &body).with_header("Cache-Control", "no-store"))
 }
 
-fn waiting_token(call: &Call) -> Result<WaitingToken, ApiError> {
+pub(crate) fn waiting_token(call: &Call) -> Result<WaitingToken, ApiError> {
     verified(call, call.query("token").ok_or(Code::MissingToken)?)
 }
 

@@ -5,7 +5,8 @@ use std::{borrow::Cow, cell::OnceCell};
 use domain::machine::Answer;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use worker::{Headers, Method, Response, ResponseBuilder, WebSocketPair, worker_sys::web_sys};
+use shell::socket;
+use worker::{Headers, Method, Response, ResponseBuilder, worker_sys::web_sys};
 
 use crate::{
     config::{Config, RateLimit},
@@ -127,10 +128,7 @@ impl Reply {
 /// # Errors
 /// The platform makes no socket.
 pub fn refuse_socket(error: &ApiError) -> worker::Result<Reply> {
-    let pair = WebSocketPair::new()?;
-    pair.server.accept()?;
-    pair.server.close(Some(close_code(error.code)), Some(error.code.as_str()))?;
-    Ok(Reply::upgrade(Response::from_websocket(pair.client)?))
+    socket::refuse(close_code(error.code), error.code.as_str()).map(Reply::upgrade)
 }
 
 const fn close_code(code: Code) -> u16 {

@@ -8,7 +8,7 @@ use crate::{
     call::Call,
     contract,
     error::{ApiError, Code},
-    events, operations, orders, payments, queue,
+    events, live, operations, orders, payments, queue,
     reply::Reply,
     reservations,
     route::{
@@ -79,11 +79,13 @@ fn find_v1(segments: &[&str]) -> Option<Route> {
         ["queue", "enter"] => route("/api/v1/queue/enter", KEYED, ""),
         ["queue", "leave"] => route("/api/v1/queue/leave", LEAVE, ""),
         ["queue", "stats"] => route("/api/v1/queue/stats", GET, ""),
+        ["queue", "live"] => route("/api/v1/queue/live", GET, ""),
 
         ["events"] => route("/api/v1/events", GET, ""),
         ["events", id] => route("/api/v1/events/{id}", GET, id),
         ["events", id, "availability"] => route("/api/v1/events/{id}/availability", GET, id),
         ["events", id, "seats"] => route("/api/v1/events/{id}/seats", GET, id),
+        ["events", id, "live"] => route("/api/v1/events/{id}/live", GET, id),
 
         ["reservations"] => route("/api/v1/reservations", OWN_LIST, ""),
         ["reservations", id] => route("/api/v1/reservations/{id}", OWN_ONE, id),
@@ -134,11 +136,13 @@ pub async fn dispatch(route: &Route, call: Call) -> Result<Reply, ApiError> {
         ("/queue/leave", Method::Delete) => queue::leave(&call).await,
         ("/queue/leave", _) => Ok(queue::beacon()),
         ("/queue/stats", _) => queue::stats(&call).await,
+        ("/queue/live", _) => live::place(&call).await,
 
         ("/events", _) => events::list(&call).await,
         ("/events/{id}", _) => events::get(&call).await,
         ("/events/{id}/availability", _) => events::availability(&call).await,
         ("/events/{id}/seats", _) => events::seats(&call).await,
+        ("/events/{id}/live", _) => live::seats(&call).await,
 
         ("/reservations", Method::Post) => reservations::create(&call).await,
         ("/reservations", _) => reservations::list(&call).await,

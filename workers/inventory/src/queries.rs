@@ -9,6 +9,7 @@ use domain::{
         reservation::{IntentView, OrderView, Reservation, ReservationView, Status},
         seats::SeatState,
     },
+    live::{DELTAS_KEPT, SectionStates},
     machine::Answer,
     money::Amount,
     refusal::Refusal,
@@ -44,17 +45,11 @@ struct Availability<'a> {
 }
 
 #[derive(Serialize)]
-struct SectionStates<'a> {
-    id: &'a str,
-    states: String,
-}
-
-#[derive(Serialize)]
 struct SeatStates<'a> {
     event_id: &'a str,
     epoch: u64,
     seq: u64,
-    sections: Vec<SectionStates<'a>>,
+    sections: Vec<SectionStates>,
 }
 
 #[derive(Serialize)]
@@ -115,6 +110,10 @@ pub(crate) fn answer(inventory: &Inventory, store: &InventoryStore, query: &Quer
             as_of: Timestamp(now),
         }),
         Query::Seats => granted(&seat_states(inventory, event)),
+        Query::Changes { known } => {
+            let entries = ledger(store, inventory.changed_since(*known), DELTAS_KEPT as u32)?.entries;
+            granted(&inventory.changes(*known, &entries))
+        }
         Query::Ledger { after, limit } => granted(&ledger(store, *after, *limit)?),
         Query::Stock => match inventory.stock(now) {
             Ok(stock) => granted(&stock),
@@ -186,12 +185,13 @@ fn figures<'a>(inventory: &'a Inventory, event: &'a Event) -> Vec<SectionFigures
     sections.map(figure).collect()
 }
 
-fn seat_states<'a>(inventory: &'a Inventory, event: &'a Event) -> SeatStates<'a> {
-    let digit = |state: &SeatState| char::from(b'0' + *state as u8);
-    let sections = inventory.map().sections().iter();
-    let sections = sections
-        .map(|section| SectionStates { id: &section.id, states: inventory.seats().states(section).iter().map(digit).collect() });
-    SeatStates { event_id: event.event_id.as_str(), epoch: event.version, seq: inventory.seq(), sections: sections.collect() }
+fn seat_states<'a>(inventory: &Inventory, event: &'a Event) -> SeatStates<'a> {
+    SeatStates {
+        event_id: event.event_id.as_str(),
+        epoch: event.version,
+        seq: inventory.seq(),
+        sections: inventory.section_states(),
+    }
 }
 
 fn ledger(store: &InventoryStore, after: u64, limit: u32) -> Result<LedgerPage> {

@@ -23,7 +23,7 @@ impl DurableObject for LaneObject {
     fn new(state: State, env: Env) -> Self {
         let platform = ObjectPlatform::new(state, env, "lane");
         let store = LaneStore::new(Sql::new(platform.state()));
-        let named = Object::lane_named(&platform.name());
+        let named = Object::indexed(&platform.name());
         Self(named.map(|(event_id, index)| Rc::new(LaneActor::new(Rc::new(platform), store, event_id, index))))
     }
 

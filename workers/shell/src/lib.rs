@@ -9,6 +9,7 @@ pub mod limit;
 pub mod log;
 mod platform;
 pub mod records;
+pub mod socket;
 pub mod sql;
 
 pub use platform::{DEVELOPMENT_WEBHOOK_SECRET, ObjectPlatform, trace_id};

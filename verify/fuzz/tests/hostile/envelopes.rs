@@ -65,9 +65,9 @@ fn an_answer_is_read_or_refused() {
 fn an_objects_name_is_read_or_refused() {
     let samples = ["evt_1/0", "evt_1/255", "evt_1", "/0", "evt_1/"].map(str::to_owned).to_vec();
     Target::new("object-names").run(bytes::hostile_text(samples), |name| {
-        let Some((event_id, lane)) = Object::lane_named(name) else { return Verdict::Refused };
+        let Some((event_id, lane)) = Object::indexed(name) else { return Verdict::Refused };
         let found = Object::Lane(event_id, lane);
-        let again = Object::lane_named(&found.name()).map(|(event_id, lane)| Object::Lane(event_id, lane));
+        let again = Object::indexed(&found.name()).map(|(event_id, lane)| Object::Lane(event_id, lane));
         assert_eq!(again, Some(found));
         Verdict::Accepted
     });

@@ -7,7 +7,7 @@ use domain::{
     inventory::{
         Admission, Change, Command, Inventory, Query, Rows as Kept,
         errand::Errand,
-        ledger::{EntryType, Notification},
+        ledger::{Entry, EntryType, Notification},
         reservation::{OrderView, Reservation, ReservationView},
     },
     machine::Answer,
@@ -28,6 +28,7 @@ pub struct InventoryRows {
     taken: BTreeMap<String, ReservationKey>,
     blocked: BTreeSet<String>,
     seq: u64,
+    ledger: BTreeMap<u64, Entry>,
     outbox: BTreeMap<u64, Notification>,
     errands: BTreeMap<u64, Errand>,
     ended: BTreeMap<u64, Millis>,
@@ -87,6 +88,7 @@ impl Rows for InventoryRows {
                     return Err(format!("ledger entry {} follows {}", entry.seq, self.seq));
                 }
                 self.seq = entry.seq;
+                self.ledger.insert(entry.seq, (**entry).clone());
             }
             Change::Updated(reservation) => drop(self.reservations.insert(reservation.key, (**reservation).clone())),
             Change::Blocked(entry) => {
@@ -96,6 +98,7 @@ impl Rows for InventoryRows {
                     self.blocked.retain(|seat| !entry.seat_ids.contains(seat));
                 }
                 self.seq = entry.seq;
+                self.ledger.insert(entry.seq, (**entry).clone());
             }
             Change::Notified(notification) => drop(self.outbox.insert(notification.sequence, (**notification).clone())),
             Change::AdmissionEnded(admission) => drop(self.ended.insert(admission.number, admission.ends_at)),
@@ -124,6 +127,10 @@ impl Rows for InventoryRows {
     fn outbox(&self, limit: u32) -> Vec<(u64, Value)> {
         let envelope = |notification: &Notification| serde_json::to_value(notification).expect("plain data with text keys");
         self.outbox.iter().take(limit as usize).map(|(sequence, notification)| (*sequence, envelope(notification))).collect()
+    }
+
+    fn ledger(&self, after: u64, limit: u64) -> Vec<Entry> {
+        self.ledger.range(after + 1..).take(limit as usize).map(|(_, entry)| reread(entry)).collect()
     }
 
     fn reservation(&self, query: &Query) -> Option<Answer> {
