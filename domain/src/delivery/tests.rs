@@ -319,6 +319,54 @@ fn what_is_no_envelope_is_not_taken() {
     }
 }
 
+#[test]
+fn a_pause_has_jitter_and_at_most_a_quarter_of_it() {
+    let jitters: Vec<f64> = (0..200)
+        .flat_map(|n| (1..).zip(RETRY_AFTER_MS).map(move |(attempt, pause_ms)| (n, attempt, pause_ms)))
+        .map(|(n, attempt, pause_ms)| {
+            let waited_ms = retry_at(&format!("ntf_{n}"), attempt, START).unwrap().since_ms(START);
+            assert!((pause_ms..pause_ms + pause_ms / 4).contains(&waited_ms), "{waited_ms} for {pause_ms}");
+            (waited_ms - pause_ms) as f64 / pause_ms as f64
+        })
+        .collect();
+    assert!(jitters.iter().any(|jitter| *jitter > 0.2) && jitters.iter().any(|jitter| *jitter < 0.05), "over all of the quarter");
+    assert_eq!(retry_at("ntf", ATTEMPTS_MAX, START), None);
+}
+
+#[test]
+fn too_many_letters_at_once_are_refused_whole() {
+    let post = Post::new();
+    let envelopes = |count: u64| (1..=count).map(|sequence| envelope(1, sequence)).collect();
+    let enqueue = |count| post.delivery.decide(&Command::Enqueue { endpoint: endpoint(), envelopes: envelopes(count) }, START);
+    assert!(enqueue(ENQUEUE_MAX as u64).is_ok());
+    assert!(matches!(enqueue(ENQUEUE_MAX as u64 + 1), Err(Refusal::Invalid { field, .. }) if field == "envelopes"));
+}
+
+#[test]
+fn of_too_many_events_one_is_forgotten_for_which_nothing_waits() {
+    let mut post = Post::new();
+    post.enqueue(&[(1, 1), (2, 1)]);
+    let idle = |n: usize| EventId::parse(&format!("evt_idle_{n}")).unwrap();
+    let line = post.delivery.lines[&event(1)].clone();
+    (2..LINES_MAX).for_each(|n| drop(post.delivery.lines.insert(idle(n), line.clone())));
+    post.enqueue(&[(3, 1)]);
+    assert_eq!(post.delivery.lines.len(), LINES_MAX);
+    for n in 1..=3 {
+        assert!(post.delivery.lines.contains_key(&event(n)), "{n} waits");
+    }
+}
+
+#[test]
+fn a_letter_that_is_displaced_tells_how_often_it_was_tried() {
+    let mut post = Post::new();
+    post.enqueue(&[(1, 1)]);
+    post.try_one(false);
+    (1..=PENDING_MAX as u64).collect::<Vec<_>>().chunks(ENQUEUE_MAX).for_each(|chunk| {
+        post.enqueue(&chunk.iter().map(|sequence| (2, *sequence)).collect::<Vec<_>>());
+    });
+    assert_eq!(post.delivery.dead.values().map(|dead| dead.attempts).collect::<Vec<_>>(), [1]);
+}
+
 proptest! {
     /// Whatever comes in whatever order, however often, and whatever fails: nothing is lost, nothing that was taken is
     /// sent again, and only what came after a later one was tried is sent after it.
