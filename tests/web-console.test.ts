@@ -82,7 +82,7 @@ test('seats are held back and released; buyers see it; the ledger replays to the
   const boss = await organiser();
   const { page } = boss;
   await boss.visit(`/console/${event}/seats`);
-  await page.getByRole('combobox', { name: '열', exact: true }).selectOption('1');
+  await page.getByRole('combobox', { name: '열', exact: true }).selectOption({ label: '2' });
   await page.getByLabel('부터').fill('3');
   await page.getByLabel('까지').fill('6');
   await page.getByRole('button', { name: '더하기' }).click();

@@ -65,7 +65,7 @@ export default function Event({ event }: { event: string }) {
   const status = statusOf(show.data, left.data, stats.data?.status, now.value);
   return (
     <div class="page event">
-      <div class="banner"><Poster seed={event} /></div>
+      <div class="banner"><Poster seed={event} wide /></div>
       <div class="columns">
         <div class="about">
           <Chip status={status} />

@@ -279,20 +279,26 @@ export class SeatMap {
     }
   }
 
+  /** Around the screen, in whole pixels, so that a picture at rest is sharp. */
+  get #margin(): { x: number; y: number } {
+    return { x: Math.round(this.camera.width * MARGIN), y: Math.round(this.camera.height * MARGIN) };
+  }
+
   /** Whether the picture that is there still does: nothing blank is in sight, and it is not blown up much. */
   #covers(): boolean {
     const painted = this.#painted;
     if (!painted) return false;
     const { view, width, height } = this.camera;
     const scale = view.z / painted.z;
-    const spare = (span: number): number => (span * (1 + 2 * MARGIN)) / 2 / painted.z - span / 2 / view.z;
-    return scale < 1.6 && scale > 0.6 && Math.abs(view.x - painted.x) <= spare(width) && Math.abs(view.y - painted.y) <= spare(height);
+    const { x, y } = this.#margin;
+    const spare = (span: number, margin: number): number => (span / 2 + margin) / painted.z - span / 2 / view.z;
+    return scale < 1.6 && scale > 0.6 && Math.abs(view.x - painted.x) <= spare(width, x) && Math.abs(view.y - painted.y) <= spare(height, y);
   }
 
   #paint(now: number): void {
     const began = performance.now();
     const ratio = Math.min(devicePixelRatio || 1, 2);
-    this.#painter.paint(this.#scene, this.camera, this.camera.view, MARGIN, ratio);
+    this.#painter.paint(this.#scene, this.camera, this.camera.view, this.#margin, ratio);
     this.#painted = this.camera.view;
     this.#paintedAt = now;
     this.#dirty = false;
@@ -305,10 +311,11 @@ export class SeatMap {
     if (!painted) return;
     const { view, width, height } = this.camera;
     const scale = view.z / painted.z;
-    const at = this.camera.toScreen(painted.x - width / 2 / painted.z * (1 + 2 * MARGIN), painted.y - height / 2 / painted.z * (1 + 2 * MARGIN));
+    const margin = this.#margin;
+    const at = this.camera.toScreen(painted.x - (width / 2 + margin.x) / painted.z, painted.y - (height / 2 + margin.y) / painted.z);
     const { style } = this.#parts.canvas;
-    style.width = `${width * (1 + 2 * MARGIN)}px`;
-    style.height = `${height * (1 + 2 * MARGIN)}px`;
+    style.width = `${width + 2 * margin.x}px`;
+    style.height = `${height + 2 * margin.y}px`;
     style.transform = `translate(${at.x}px, ${at.y}px) scale(${scale})`;
   }
 }

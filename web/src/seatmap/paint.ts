@@ -70,9 +70,9 @@ export class Painter {
   }
 
   /** Paints `view`, with a margin around the screen so that a gesture can move the picture before the next paint. */
-  paint(scene: Scene, camera: Camera, view: View, margin: number, ratio: number): void {
+  paint(scene: Scene, camera: Camera, view: View, margin: { x: number; y: number }, ratio: number): void {
     const context = this.#context;
-    const [width, height] = [camera.width * (1 + 2 * margin), camera.height * (1 + 2 * margin)];
+    const [width, height] = [camera.width + 2 * margin.x, camera.height + 2 * margin.y];
     const [pixelWidth, pixelHeight] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.#canvas.width !== pixelWidth || this.#canvas.height !== pixelHeight) {
       this.#canvas.width = pixelWidth;

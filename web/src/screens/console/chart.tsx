@@ -43,7 +43,7 @@ function Plot({ lines, samples, label }: { lines: Line[]; samples: Sample[]; lab
     plot.current = new uPlot({
       width: element.clientWidth, height: 170, legend: { show: false }, cursor: { show: false },
       scales: { y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
-      axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : '')) }],
+      axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((tick) => clockTime(tick * 1000)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : '')) }],
       series: [{}, ...lines.map(({ ink, dash }) => ({ stroke: of(ink), width: 2, dash, points: { show: false } }))],
     }, values(lines, samples) as uPlot.AlignedData, element);
     const observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: 170 }));
