@@ -27,6 +27,6 @@ rm -f "$STAMP"
 (cd web && logged web-build node_modules/.bin/vite build) || { cat "$LOGS/web-build.log" >&2; fail web "failed; see .tools/logs/web-build.log"; }
 [ -f web/dist/index.html ] || fail web "vite wrote no web/dist/index.html; see .tools/logs/web-build.log"
 printf '%s\n' "$want" >"$STAMP"
-first=$(sed -n 's|.*"/\(assets/[^"]*\)".*|web/dist/\1|p' web/dist/index.html)
+first=$(grep -oE '(src|href)="/assets/[^"]*"' web/dist/index.html | sed -E 's|.*="/(.*)"|web/dist/\1|')
 # shellcheck disable=SC2086
 say web "web/dist, first load $(for file in $first; do gzip -9c "$file" | wc -c; done | awk '{ n += $1 } END { printf "%.1f", n / 1000 }') KB compressed"
