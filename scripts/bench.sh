@@ -1,8 +1,39 @@
 #!/usr/bin/env bash
-# The figures. What is measured, and how, is in tests/load.
+# The figures; what is measured and how is in docs/BENCHMARKS.md.
+#   (nothing)            the built Worker against its floors: --rounds N, --quick, --crowd PEOPLE,…, --nice=-10, --no-build
+#   --profile WORK       where the processor time of status, join, enter, hold or pay goes
+#   --rules              the rules alone, native: criterion and memory; the rest goes to criterion
+#   --model [FILE]       the model of a whole sale, fed with FILE or the last figures
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
-[ -x tests/load/bench ] || fail bench "nothing to measure yet: tests/load/bench comes with the load tests"
-scripts/build.sh
-exec tests/load/bench "$@"
+
+# compile ARGS...: this crate alone; the Worker is not touched.
+compile() {
+  CARGO_TERM_COLOR=never logged bench-build cargo build -p load --profile bench-client "$@" ||
+    { tail -n 20 "$LOGS/bench-build.log" >&2; fail bench "the load client does not compile; $(because bench-build)"; }
+}
+
+case "${1:-}" in
+  --model)
+    shift
+    compile --bin model
+    exec target/bench-client/model "$@"
+    ;;
+  --rules)
+    shift
+    CARGO_TERM_COLOR=never cargo bench --quiet -p load --features bench --bench rules -- "$@"
+    exec cargo run --quiet -p load --profile bench-client --bin memory
+    ;;
+esac
+
+build=yes args=()
+for arg in "$@"; do
+  if [ "$arg" = --no-build ]; then build=; else args+=("$arg"); fi
+done
+if [ -n "$build" ]; then scripts/build.sh; fi
+compile --bin load
+case "${args[0]:-}" in
+  --profile) exec node tests/bench/profile.ts "${args[@]:1}" ;;
+  *) exec node tests/bench/run.ts ${args[@]+"${args[@]}"} ;;
+esac

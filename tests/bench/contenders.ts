@@ -1,0 +1,71 @@
+// What is measured against what: the Worker as built, an empty Worker, an empty object, a plain object.
+
+import { copyFileSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Service } from './server.ts';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const JWT_SECRET = 'bench-jwt-8d2f60b7c94e41d3a5f7e9b1c02d4a68';
+
+const VARS: Record<string, string> = {
+  ENVIRONMENT: 'development',
+  JWT_SECRET,
+  PAYMENT_WEBHOOK_SECRET: 'bench-payments-1f7a3c95e0d24b6887c5a9f3e1b2d406',
+  PAYMENT_DELAY_MS: '600000',
+  RATE_LIMIT_RPS: '0',
+};
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const script = (name: string) => ({ name, path: here(name), kind: 'esModule' as const });
+const text = (name: string, value: string): string => `(name = "${name}", text = ${JSON.stringify(value)})`;
+
+export const hello: Service[] = [{ name: 'hello', modules: [script('hello.js')] }];
+export const object: Service[] = [{ name: 'object', modules: [script('object.js')], objects: { EMPTY: 'Empty' } }];
+export const plain: Service[] = [{ name: 'plain', modules: [script('plain.js')], objects: { SALE: 'Sale' } }];
+
+/** Bindings and classes of objects, as wrangler.toml has them. */
+function objectClasses(): Record<string, string> {
+  const toml = readFileSync(join(ROOT, 'wrangler.toml'), 'utf8');
+  const pairs = toml.matchAll(/^\[\[durable_objects\.bindings\]\]\nname = "(\w+)"\nclass_name = "(\w+)"/gm);
+  return Object.fromEntries([...pairs].map(([, binding, name]) => [binding, name]));
+}
+
+/** The Worker as built, with a database and a queue; copied to `folder`, so that a build meanwhile does no harm. */
+export function ours(folder: string): Service[] {
+  const build = join(ROOT, 'workers/gateway/build');
+  const files = ['index.js', 'index_bg.wasm'];
+  for (const name of files) {
+    if (!existsSync(join(build, name))) throw new Error('there is no built Worker; run scripts/build.sh');
+    copyFileSync(join(build, name), join(folder, name));
+  }
+  const migrations = readdirSync(join(ROOT, 'migrations')).filter((name) => name.endsWith('.sql')).sort();
+  const schema = join(folder, 'schema.sql');
+  writeFileSync(schema, migrations.map((name) => readFileSync(join(ROOT, 'migrations', name), 'utf8')).join('\n'));
+  const worker: Service = {
+    name: 'ours',
+    modules: files.map((name) => ({ name, path: join(folder, name), kind: name.endsWith('wasm') ? ('wasm' as const) : ('esModule' as const) })),
+    objects: objectClasses(),
+    flags: ['no_nodejs_compat'],
+    bindings: [
+      ...Object.entries(VARS).map(([name, value]) => text(name, value)),
+      '(name = "GATEWAY", service = "ours")',
+      '(name = "SALE_EVENTS", queue = "broker")',
+      '(name = "DB", wrapped = (moduleName = "cloudflare-internal:d1-api", innerBindings = [(name = "fetcher", service = "database")]))',
+    ],
+  };
+  const database: Service = {
+    name: 'database',
+    modules: [script('d1.js')],
+    objects: { DATABASE: 'Database' },
+    bindings: [`(name = "SCHEMA", text = embed ${JSON.stringify(schema)})`],
+  };
+  const broker: Service = {
+    name: 'broker',
+    modules: [script('queue.js')],
+    objects: { BROKER: 'Broker' },
+    flags: ['service_binding_extra_handlers'],
+    bindings: ['(name = "CONSUMER", service = "ours")'],
+  };
+  return [worker, database, broker];
+}

@@ -1,0 +1,153 @@
+// One round: every work once at saturation and once at half of it, each floor next to what is held against it.
+
+import { readFileSync } from 'node:fs';
+import type { Client, Outcome, Step, Table, Work } from './client.ts';
+import { makeEvent, OPEN, people, SHUT } from './sale.ts';
+import type { Server } from './server.ts';
+import * as steps from './steps.ts';
+
+/** How long things take. */
+export interface Pace {
+  warmup_ms: number;
+  measure_ms: number;
+}
+
+export interface Contenders {
+  hello: Server;
+  object: Server;
+  plain: Server;
+  ours: Server;
+}
+
+/** At saturation: people who wait for nothing but the answer. */
+const PEOPLE = 64;
+/** Of those who walk through the whole funnel some always wait for their turn. */
+const FUNNEL_PEOPLE = 128;
+/** Connections in an open plan, in which those who wait do not keep others from coming. */
+const CONNECTIONS = 512;
+const SEATS = 100_000;
+/** Places that are made ready for the measurement of entering, a second of measuring. */
+const PLACES_PER_S = 3500;
+/** Reservations that are made ready for the measurement of confirming, a second of measuring. */
+const INTENTS_PER_S = 500;
+/** A server that uses less of a core than this has nothing left to do in the background. */
+const IDLE_CPU = 0.05;
+const IDLE_MS = 400;
+const SETTLE_MS = 8000;
+
+/** What a round found, by work: `hello`, `object`, `plain_join`, `plain_hold`; ours by name, and `<name>_half`. */
+export type Round = Record<string, Outcome>;
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Processor time of a process in milliseconds. */
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** Waits until a server has done what earlier works left it to do. */
+async function settled(server: Server): Promise<void> {
+  for (const deadline = Date.now() + SETTLE_MS; Date.now() < deadline; ) {
+    const before = cpuMs(server.pid);
+    await sleep(IDLE_MS);
+    if (cpuMs(server.pid) - before <= IDLE_CPU * IDLE_MS) return;
+  }
+}
+
+export class Bench {
+  readonly #client: Client;
+  readonly #servers: Contenders;
+  readonly #pace: Pace;
+
+  constructor(client: Client, servers: Contenders, pace: Pace) {
+    [this.#client, this.#servers, this.#pace] = [client, servers, pace];
+  }
+
+  /** As much as there is to serve. */
+  async #most(server: Server, steps: Step[], more: Partial<Work> = {}, people = PEOPLE): Promise<Outcome> {
+    await settled(this.#servers.ours);
+    return this.#client.run(server, { steps, arrivals: { closed: { people } }, connections: people, ...this.#pace, ...more });
+  }
+
+  /** Half of what `most` was, on a schedule; `requests` of a person. */
+  async #half(server: Server, steps: Step[], people_per_s: number, more: Partial<Work> = {}): Promise<Outcome> {
+    await settled(this.#servers.ours);
+    const arrivals = { open: { per_s: Math.max(1, people_per_s / 2) } };
+    return this.#client.run(server, { steps, arrivals, connections: CONNECTIONS, ...this.#pace, ...more });
+  }
+
+  /** Carries steps out for every line of a table, without measuring. */
+  async #prepare(steps: Step[], rows: Table, out: string, keep: string[]): Promise<Table> {
+    const path = this.#client.path(out);
+    const arrivals = { closed: { people: PEOPLE } };
+    const slow = { warmup_ms: 0, measure_ms: 120_000 };
+    await this.#client.run(this.#servers.ours, { steps, arrivals, connections: PEOPLE, ...slow, rows, out: path, keep });
+    return { path };
+  }
+
+  async round(number: number): Promise<Round> {
+    const shut = `evt_shut_${number}`;
+    const open = `evt_open_${number}`;
+    await makeEvent(this.#servers.ours, shut, SEATS, SHUT);
+    await makeEvent(this.#servers.ours, open, SEATS, OPEN);
+    return { ...(await this.#waiting(shut)), ...(await this.#shopping(open)), ...(await this.#whole(open)) };
+  }
+
+  /** Status and join, on an event that lets nobody in. */
+  async #waiting(event: string): Promise<Round> {
+    const { hello, object, plain, ours } = this.#servers;
+    const rows = await this.#prepare([steps.join(event)], people(this.#client, 'first.tsv', 2000), 'waiting.tsv', ['waiting_token']);
+    const many = { rows, cycle: true };
+    const found: Round = {};
+    found.hello = await this.#most(hello, [steps.ping], many);
+    found.status = await this.#most(ours, [steps.status], many);
+    found.status_half = await this.#half(ours, [steps.status], found.status.per_s, many);
+    found.object = await this.#most(object, [{ ...steps.join(event), expect: 200 }]);
+    found.join = await this.#most(ours, [steps.join(event)]);
+    found.plain_join = await this.#most(plain, [steps.plainJoin(event)]);
+    found.join_half = await this.#half(ours, [steps.join(event)], found.join.per_s);
+    return found;
+  }
+
+  /** Enter, hold and confirm, each on what the one before has left. */
+  async #shopping(event: string): Promise<Round> {
+    const { plain, ours } = this.#servers;
+    const seconds = (this.#pace.warmup_ms + this.#pace.measure_ms) / 1000;
+    const found: Round = {};
+    const everybody = people(this.#client, 'people.tsv', Math.round(PLACES_PER_S * seconds));
+    let rows = await this.#prepare([steps.join(event)], everybody, 'places.tsv', ['jwt', 'seat', 'waiting_token']);
+    const [first, second] = ['a', 'b'].map((part) => this.#client.path(`part-${part}.tsv`)) as [string, string];
+
+    let keep = ['jwt', 'seat', 'reservation_token'];
+    found.enter = await this.#most(ours, [steps.enter], { rows, out: first, keep });
+    rows = { ...rows, skip: found.enter.taken };
+    found.enter_half = await this.#half(ours, [steps.enter], found.enter.per_s, { rows, out: second, keep });
+    rows = this.#client.join('entered.tsv', [{ path: first }, { path: second }]);
+
+    keep = ['jwt', 'reservation_id'];
+    found.hold = await this.#most(ours, [steps.hold(event)], { rows, out: first, keep });
+    found.plain_hold = await this.#most(plain, [steps.plainHold(event)], { rows });
+    rows = { ...rows, skip: found.hold.taken };
+    found.hold_half = await this.#half(ours, [steps.hold(event)], found.hold.per_s, { rows, out: second, keep });
+    rows = this.#client.join('held.tsv', [{ path: first }, { path: second }]);
+
+    rows = this.#client.first('some.tsv', rows, Math.round(INTENTS_PER_S * seconds));
+    rows = await this.#prepare([steps.intent], rows, 'intents.tsv', ['jwt', 'payment_intent_id']);
+    found.confirm = await this.#most(ours, [steps.pay], { rows });
+    rows = { ...rows, skip: found.confirm.taken };
+    found.confirm_half = await this.#half(ours, [steps.pay], found.confirm.per_s, { rows });
+    return found;
+  }
+
+  /** The whole funnel. */
+  async #whole(event: string): Promise<Round> {
+    const { ours } = this.#servers;
+    const rows = people(this.#client, 'buyers.tsv', 10_000, SEATS - 10_000);
+    const found: Round = {};
+    found.funnel = await this.#most(ours, steps.funnel(event), { rows }, FUNNEL_PEOPLE);
+    const rest = { ...rows, skip: found.funnel.taken };
+    found.funnel_half = await this.#half(ours, steps.funnel(event), found.funnel.people / found.funnel.seconds, { rows: rest });
+    return found;
+  }
+}
