@@ -215,7 +215,7 @@ describe('/queue/live', () => {
     const token = await server.anyone().waits(event);
     const five = Array.from({ length: 5 }, () => place(token));
     await Promise.all(five.map((watcher) => watcher.sees('its place', ({ type }) => type === 'place')));
-    assert.equal((await place(token).ends()).code, 4429);
+    assert.deepEqual(await place(token).ends(), { code: 4429, reason: 'too many sockets retry-after=10' });
     five[0]!.close();
     await five[0]!.ends();
     await until('room for another one', SOON_MS, async () => {

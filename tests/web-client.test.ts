@@ -214,6 +214,12 @@ describe('a link', () => {
       made.last().ends(code);
       assert.deepEqual(timers.pending, [17_500]);
     });
+
+    test(`${code} waits as long as the server says, and some more`, () => {
+      const { made, timers } = link();
+      made.last().ends(code, 'too many sockets retry-after=60');
+      assert.deepEqual(timers.pending, [72_500]);
+    });
   }
 
   test('what is unreadable is ignored', () => {

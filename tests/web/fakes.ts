@@ -27,8 +27,8 @@ export class FakeSocket implements Socket {
   tells(frame: unknown): void {
     this.onmessage?.({ data: typeof frame === 'string' ? frame : JSON.stringify(frame) });
   }
-  ends(code = 1006): void {
-    this.onclose?.({ code });
+  ends(code = 1006, reason = ''): void {
+    this.onclose?.({ code, reason });
   }
 }
 

@@ -37,7 +37,7 @@ impl Template {
         for piece in pieces {
             let end = piece.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(piece.len());
             parts.push(Part::Variable(names.index(&piece[..end])));
-            parts.push(Part::Text(piece[end..].as_bytes().to_vec()));
+            parts.push(Part::Text(piece.as_bytes()[end..].to_vec()));
         }
         Self(parts)
     }

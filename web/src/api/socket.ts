@@ -11,7 +11,7 @@ export type LinkState = 'connecting' | 'open' | 'waiting' | 'refused' | 'closed'
 export interface Socket {
   onopen: ((event: any) => void) | null;
   onmessage: ((event: { data: any }) => void) | null;
-  onclose: ((event: { code: number }) => void) | null;
+  onclose: ((event: { code: number; reason?: string }) => void) | null;
   send(text: string): void;
   close(code?: number): void;
 }
@@ -50,6 +50,12 @@ const STABLE_MS = 30_000;
 const CAP_MS = 15_000;
 const SLOW_MS = 5000;
 
+/** When the server wants a refused page back: `retry-after=` seconds in the reason of the close. */
+function retryAfterMs(reason: string): number {
+  const seconds = /\bretry-after=(\d{1,4})\b/.exec(reason)?.[1];
+  return seconds ? Number(seconds) * 1000 : SLOW_MS;
+}
+
 export class Link {
   readonly #options: LinkOptions;
   readonly #timers: Timers;
@@ -83,7 +89,7 @@ export class Link {
     this.#socket = socket;
     socket.onopen = () => this.#isOpen(socket);
     socket.onmessage = ({ data }) => this.#received(socket, data);
-    socket.onclose = ({ code }) => socket === this.#socket && this.#failed(code);
+    socket.onclose = ({ code, reason }) => socket === this.#socket && this.#failed(code, reason);
     this.#wait = this.#timers.set(() => this.#failed(0), CONNECT_MS);
   }
 
@@ -124,7 +130,7 @@ export class Link {
     if (frame) this.#options.onFrame(frame);
   }
 
-  #failed(code: number): void {
+  #failed(code: number, reason = ''): void {
     const stable = this.#state === 'open' && this.#timers.now() - this.#openedAt >= STABLE_MS;
     this.#drop();
     if (code === CLOSE.bad || code === CLOSE.token || code === CLOSE.gone || code === CLOSE.over) {
@@ -134,12 +140,12 @@ export class Link {
     }
     this.#failures = stable ? 1 : this.#failures + 1;
     this.#become('waiting');
-    this.#wait = this.#timers.set(() => this.connect(), this.#delay(code));
+    this.#wait = this.#timers.set(() => this.connect(), this.#delay(code, reason));
   }
 
-  #delay(code: number): number {
+  #delay(code: number, reason: string): number {
     const chance = (this.#options.random ?? Math.random)();
-    if (code === CLOSE.slow || code === CLOSE.later) return SLOW_MS + Math.round(chance * 25_000);
+    if (code === CLOSE.slow || code === CLOSE.later) return retryAfterMs(reason) + Math.round(chance * 25_000);
     return fullJitter(this.#failures - 1, chance, 500, CAP_MS);
   }
 

@@ -123,12 +123,17 @@ impl Reply {
 }
 
 /// Refuses a WebSocket so that the page learns why: browsers hide the status of a failed upgrade, so it is accepted
-/// and closed with a code.
+/// and closed with a code. The reason is the error's code, and where there is a time to come back, `retry-after=` seconds.
 ///
 /// # Errors
 /// The platform makes no socket.
 pub fn refuse_socket(error: &ApiError) -> worker::Result<Reply> {
-    socket::refuse(close_code(error.code), error.code.as_str()).map(Reply::upgrade)
+    let retry_after = error.headers.iter().find(|(name, _)| *name == "Retry-After").map(|(_, seconds)| seconds);
+    let reason = retry_after.map_or_else(
+        || error.code.as_str().to_owned(),
+        |seconds| format!("{} retry-after={seconds}", error.code.as_str()),
+    );
+    socket::refuse(close_code(error.code), &reason).map(Reply::upgrade)
 }
 
 const fn close_code(code: Code) -> u16 {

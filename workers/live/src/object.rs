@@ -24,6 +24,8 @@ use worker::{
 /// The header with which the gateway says what a socket watches: a [`Ticket`] as JSON. Only the gateway can reach an
 /// object, and it hands on no header of a request.
 pub const TICKET: &str = "x-ticket";
+/// When somebody who found no room may come back, in seconds; pages add their own jitter.
+const RETRY_AFTER_SEC: u32 = 10;
 /// Most sockets from one address, where the variable says nothing: a carrier puts many phones behind one. In development
 /// everybody has the same address, and there is no limit.
 const PER_ADDRESS: u32 = 500;
@@ -60,7 +62,7 @@ impl DurableObject for LiveObject {
         let ticket: Ticket = serde_json::from_str(&ticket)?;
         let actor = self.actor()?;
         if let Err(code) = actor.admits(&ticket) {
-            return socket::refuse(code, "too many sockets");
+            return socket::refuse(code, &format!("too many sockets retry-after={RETRY_AFTER_SEC}"));
         }
         let WebSocketPair { client, server } = WebSocketPair::new()?;
         let id = match &ticket.watch {

@@ -160,6 +160,14 @@ fn an_inventory_answers_everything_and_stays_whole() {
                     let known = live.engine.store().rows.borrow().reservation(&query);
                     return known.map_or(Verdict::Refused, |answer| verdict(&answer));
                 }
+                InventoryAsk::Follow { known } => {
+                    live.look(|inventory| {
+                        let after = inventory.changed_since(known);
+                        let changes = inventory.changes(known, &[]);
+                        assert!(after <= changes.seq, "{known:?} is asked for what is behind {after}");
+                    });
+                    return Verdict::Accepted;
+                }
             };
             let answer = live.ask(&command);
             live.look(inventory::Inventory::check);

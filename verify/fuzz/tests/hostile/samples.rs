@@ -155,7 +155,8 @@ fn inventory_queries(n: u64) -> Vec<inventory::Query> {
 pub(crate) fn inventory_asks() -> Vec<Value> {
     let commands = (1..=FEW).flat_map(inventory_commands).map(InventoryAsk::Command);
     let configure = InventoryAsk::Configure(Box::new(small_event(2)));
-    written(commands.chain((1..=FEW).flat_map(inventory_queries).map(InventoryAsk::Query)).chain([configure]))
+    let follow = [None, Some((1, 0)), Some((1, 2))].map(|known| InventoryAsk::Follow { known });
+    written(commands.chain((1..=FEW).flat_map(inventory_queries).map(InventoryAsk::Query)).chain([configure]).chain(follow))
 }
 
 pub(crate) fn queue_asks() -> Vec<Value> {
