@@ -129,10 +129,8 @@ impl Reply {
 /// The platform makes no socket.
 pub fn refuse_socket(error: &ApiError) -> worker::Result<Reply> {
     let retry_after = error.headers.iter().find(|(name, _)| *name == "Retry-After").map(|(_, seconds)| seconds);
-    let reason = retry_after.map_or_else(
-        || error.code.as_str().to_owned(),
-        |seconds| format!("{} retry-after={seconds}", error.code.as_str()),
-    );
+    let reason = retry_after
+        .map_or_else(|| error.code.as_str().to_owned(), |seconds| format!("{} retry-after={seconds}", error.code.as_str()));
     socket::refuse(close_code(error.code), &reason).map(Reply::upgrade)
 }
 
