@@ -2,6 +2,7 @@
 # The figures; what is measured and how is in docs/BENCHMARKS.md.
 #   (nothing)            the built Worker against its floors: --rounds N, --quick, --crowd PEOPLE,…, --nice=-10, --no-build
 #   --profile WORK       where the processor time of status, join, enter, hold or pay goes
+#   --overload           three times as many joins as are served: --seconds N
 #   --rules              the rules alone, native: criterion and memory; the rest goes to criterion
 #   --model [FILE]       the model of a whole sale, fed with FILE or the last figures
 set -euo pipefail
@@ -35,5 +36,6 @@ if [ -n "$build" ]; then scripts/build.sh; fi
 compile --bin load
 case "${args[0]:-}" in
   --profile) exec node tests/bench/profile.ts "${args[@]:1}" ;;
+  --overload) exec node tests/bench/overload.ts "${args[@]:1}" ;;
   *) exec node tests/bench/run.ts ${args[@]+"${args[@]}"} ;;
 esac

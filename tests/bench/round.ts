@@ -26,10 +26,11 @@ const FUNNEL_PEOPLE = 128;
 /** Connections in an open plan, in which those who wait do not keep others from coming. */
 const CONNECTIONS = 512;
 const SEATS = 100_000;
-/** Places that are made ready for the measurement of entering, a second of measuring. */
-const PLACES_PER_S = 3500;
+/** Places that are made ready to enter, as a multiple of what is joined meanwhile: one measurement takes up to twice as
+ * many as joins are served, the other half as many. */
+const PLACES_A_JOIN = 2.5;
 /** Reservations that are made ready for the measurement of confirming, a second of measuring. */
-const INTENTS_PER_S = 500;
+const INTENTS_PER_S = 250;
 /** A server that uses less of a core than this has nothing left to do in the background. */
 const IDLE_CPU = 0.05;
 const IDLE_MS = 400;
@@ -70,7 +71,7 @@ export class Bench {
     return this.#client.run(server, { steps, arrivals: { closed: { people } }, connections: people, ...this.#pace, ...more });
   }
 
-  /** Half of what `most` was, on a schedule; `requests` of a person. */
+  /** Half as many people a second as were served at most, on a schedule. */
   async #half(server: Server, steps: Step[], people_per_s: number, more: Partial<Work> = {}): Promise<Outcome> {
     await settled(this.#servers.ours);
     const arrivals = { open: { per_s: Math.max(1, people_per_s / 2) } };
@@ -91,7 +92,8 @@ export class Bench {
     const open = `evt_open_${number}`;
     await makeEvent(this.#servers.ours, shut, SEATS, SHUT);
     await makeEvent(this.#servers.ours, open, SEATS, OPEN);
-    return { ...(await this.#waiting(shut)), ...(await this.#shopping(open)), ...(await this.#whole(open)) };
+    const waiting = await this.#waiting(shut);
+    return { ...waiting, ...(await this.#shopping(open, waiting.join?.per_s ?? 0)), ...(await this.#whole(open)) };
   }
 
   /** Status and join, on an event that lets nobody in. */
@@ -111,11 +113,11 @@ export class Bench {
   }
 
   /** Enter, hold and confirm, each on what the one before has left. */
-  async #shopping(event: string): Promise<Round> {
+  async #shopping(event: string, joins_per_s: number): Promise<Round> {
     const { plain, ours } = this.#servers;
     const seconds = (this.#pace.warmup_ms + this.#pace.measure_ms) / 1000;
     const found: Round = {};
-    const everybody = people(this.#client, 'people.tsv', Math.round(PLACES_PER_S * seconds));
+    const everybody = people(this.#client, 'people.tsv', Math.round(PLACES_A_JOIN * joins_per_s * seconds));
     let rows = await this.#prepare([steps.join(event)], everybody, 'places.tsv', ['jwt', 'seat', 'waiting_token']);
     const [first, second] = ['a', 'b'].map((part) => this.#client.path(`part-${part}.tsv`)) as [string, string];
 

@@ -16,13 +16,16 @@ const { values: args } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     quick: { type: 'boolean', default: false },
-    crowd: { type: 'string', default: '1800' },
+    crowd: { type: 'string' },
     nice: { type: 'string' },
   },
 });
 
 const pace: Pace = args.quick ? { warmup_ms: 300, measure_ms: 1500 } : { warmup_ms: 500, measure_ms: 3000 };
 const rounds = Number(args.rounds);
+
+/** 1,800 people on the three cores of the published test are so many on the one that the server has here. */
+const CROWD = 600;
 
 /** Whether processes can be bound to processors here: server and client then have one each. */
 function canPin(): boolean {
@@ -59,11 +62,9 @@ for (let number = 1; number <= rounds; number++) {
   found.push(await bench.round(number));
   console.log(`bench: round ${number} of ${rounds} in ${Math.round((Date.now() - began) / 1000)} s`);
 }
-const results = summarise(found);
-const sizes = args.quick || args.crowd === '0' ? [] : args.crowd.split(',').map(Number);
+const sizes = (args.crowd ?? (args.quick ? '0' : String(CROWD))).split(',').map(Number).filter((size) => size > 0);
 const crowds = [];
 for (const size of sizes) crowds.push(await crowd(client, servers.ours, size));
-
 const machine = {
   cpu: cpus()[0]?.model.trim(),
   cores: cpus().length,
@@ -71,10 +72,14 @@ const machine = {
   pinned,
   date: new Date().toISOString(),
 };
-const summary = { machine, rounds, measure_ms: pace.measure_ms, results, crowds };
-writeFileSync(join(out, 'summary.json'), `${JSON.stringify(summary, null, 1)}\n`);
-writeFileSync(join(out, 'rounds.json'), `${JSON.stringify(found)}\n`);
-console.log(`\n${tables(results)}\n`);
-if (crowds.length > 0) console.log(`${crowdTable(crowds)}\n`);
-console.log(`bench: ${JSON.stringify(machine)}; target/bench/summary.json`);
+
+if (rounds > 0) {
+  const results = summarise(found);
+  const summary = { machine, rounds, measure_ms: pace.measure_ms, results, crowds };
+  writeFileSync(join(out, 'summary.json'), `${JSON.stringify(summary, null, 1)}\n`);
+  writeFileSync(join(out, 'rounds.json'), `${JSON.stringify(found)}\n`);
+  console.log(`\n${tables(results)}\n\nbench: target/bench/summary.json`);
+}
+if (crowds.length > 0) console.log(`\n${crowdTable(crowds)}`);
+console.log(`\nbench: ${JSON.stringify(machine)}`);
 process.exit(0);

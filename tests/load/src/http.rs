@@ -115,10 +115,10 @@ mod tests {
     #[test]
     fn an_answer_is_whole_or_not_yet() {
         let bytes = b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1";
-        for end in 0..50 {
-            assert_eq!(parse(&bytes[..end.min(49)]).unwrap(), None, "{end}");
+        for end in 0..49 {
+            assert_eq!(parse(&bytes[..end]).unwrap(), None, "{end}");
         }
-        assert_eq!(parse(bytes).unwrap(), Some(Answer { status: 202, body: 45..50, len: 50 }));
+        assert_eq!(parse(bytes).unwrap(), Some(Answer { status: 202, body: 44..49, len: 49 }));
     }
 
     #[test]

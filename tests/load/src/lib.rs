@@ -7,6 +7,7 @@
 pub mod clock;
 mod connection;
 pub mod driver;
+pub mod fixture;
 mod http;
 pub mod model;
 pub mod outcome;

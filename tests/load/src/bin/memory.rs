@@ -1,0 +1,71 @@
+//! How much memory the rules need per seat, hold and place, counted by the allocator. On 64 bits; Wasm has 32, so that
+//! every pointer and length takes half as much there.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    hint::black_box,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use load::fixture::{self, done};
+
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is left to the system's allocator; only sizes are counted.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the memory came from `alloc` above, with this layout.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `make` leaves in memory, in bytes.
+fn kept<T>(make: impl FnOnce() -> T) -> (T, usize) {
+    let before = IN_USE.load(Relaxed);
+    let made = black_box(make());
+    (made, IN_USE.load(Relaxed) - before)
+}
+
+#[expect(clippy::print_stdout, reason = "the figures go to the caller")]
+fn row(what: &str, bytes: usize, of: u64, unit: &str) {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    println!("| {what:<44} | {mib:>8.2} | {:>10.1} per {unit:<5} |", bytes as f64 / of as f64);
+}
+
+#[expect(clippy::print_stdout, reason = "the figures go to the caller")]
+fn main() {
+    println!("| {:<44} | {:>8} | {:>20} |", "memory of the rules", "MiB", "bytes");
+    println!("|{:-<46}|{:->9}:|{:->21}:|", "", "", "");
+    for seats in [50_000, 200_000] {
+        let (inventory, bytes) = kept(|| fixture::inventory(seats));
+        row(&format!("inventory of {seats} free seats"), bytes, seats.into(), "seat");
+        drop(inventory);
+    }
+    for (seats_each, holds) in [(1, 20_000), (4, 50_000), (1, 200_000)] {
+        let (mut inventory, empty) = kept(|| fixture::inventory(200_000));
+        let hold = |i: u32| fixture::hold(i.into(), fixture::these_seats(i * seats_each, seats_each));
+        let ((), bytes) = kept(|| (0..holds).for_each(|i| drop(done(&mut inventory, &hold(i)))));
+        row(&format!("{holds} holds of {seats_each} in 200000 seats"), empty + bytes, holds.into(), "hold");
+    }
+
+    let places = 1_000_000_u64;
+    let (mut line, _) = kept(fixture::line);
+    let ((), bytes) = kept(|| (1..=places / 1000).for_each(|seq| drop(done(&mut line, &fixture::batch(seq, 1000)))));
+    row("a queue of 1000000 places", bytes, places, "place");
+
+    let (lane, bytes) = kept(fixture::lane);
+    row("a lane's table, as large as it gets", bytes, domain::lane::KNOWN_MAX as u64, "place");
+    drop(lane);
+}

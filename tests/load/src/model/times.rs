@@ -1,0 +1,86 @@
+//! How long each object works on what, from the benchmark's figures.
+
+use std::{fs, io};
+
+use serde::Deserialize;
+
+/// Service times in microseconds of processor time.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// When they were measured.
+    pub date: String,
+    /// On what.
+    pub cpu: String,
+    /// A request in the gateway: identity, tokens, headers. What a status takes.
+    pub gateway: f64,
+    /// A join in its lane, from the call to the stored row.
+    pub lane_join: f64,
+    /// A batch of joins in the queue: what an entry takes, which writes as much.
+    pub queue_batch: f64,
+    /// The board in the queue: a call that writes nothing.
+    pub queue_board: f64,
+    /// An entry in the queue.
+    pub queue_enter: f64,
+    /// A hold in the inventory.
+    pub inventory_hold: f64,
+}
+
+#[derive(Deserialize)]
+struct Summary {
+    machine: Machine,
+    results: Vec<Work>,
+}
+
+#[derive(Deserialize)]
+struct Machine {
+    cpu: String,
+    date: String,
+}
+
+#[derive(Deserialize)]
+struct Work {
+    name: String,
+    cpu_us: f64,
+    floor_cpu_us: f64,
+}
+
+impl Times {
+    /// Reads a summary of the benchmark. One process serves gateway and objects there, so that an object's part is what a
+    /// request takes beyond a status. That makes it too large rather than too small: calling the object is in it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a work is missing.
+    pub fn read(path: &str) -> io::Result<Self> {
+        let summary: Summary = serde_json::from_slice(&fs::read(path)?)?;
+        let work = |name: &str| {
+            let found = summary.results.iter().find(|work| work.name == name);
+            found.ok_or_else(|| io::Error::other(format!("{path} does not say how long {name} takes")))
+        };
+        let status = work("status")?;
+        let beyond = |name: &str| Ok::<_, io::Error>((work(name)?.cpu_us - status.cpu_us).max(1.0));
+        Ok(Self {
+            gateway: status.cpu_us,
+            lane_join: beyond("join")?,
+            queue_batch: beyond("enter")?,
+            queue_board: (work("join")?.floor_cpu_us - status.floor_cpu_us).max(1.0),
+            queue_enter: beyond("enter")?,
+            inventory_hold: beyond("hold")?,
+            date: summary.machine.date,
+            cpu: summary.machine.cpu,
+        })
+    }
+
+    /// The same work at `factor` times the speed.
+    #[must_use]
+    pub fn faster(&self, factor: f64) -> Self {
+        Self {
+            gateway: self.gateway / factor,
+            lane_join: self.lane_join / factor,
+            queue_batch: self.queue_batch / factor,
+            queue_board: self.queue_board / factor,
+            queue_enter: self.queue_enter / factor,
+            inventory_hold: self.inventory_hold / factor,
+            ..self.clone()
+        }
+    }
+}
