@@ -55,3 +55,6 @@ one_at_a_time() {
   exec 9>"$TOOLS/lock"
   flock -n 9 || { say "$1" "another make is at work in this tree; waiting for it"; flock 9; }
 }
+
+# browser: the Chromium of this machine, or nothing.
+browser() { command -v chromium || command -v chromium-browser || command -v google-chrome || true; }

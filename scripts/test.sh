@@ -40,7 +40,7 @@ if [ ${#files[@]} -gt 0 ]; then
   say test "node --test (${#files[@]} files)"
   counts=$TOOLS/node-test-counts status=0
   rm -f "$counts"
-  CHROMIUM_BIN=${CHROMIUM_BIN:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)} \
+  CHROMIUM_BIN=${CHROMIUM_BIN:-$(browser)} \
     node --test --test-concurrency=2 --test-timeout=600000 \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=./scripts/test-counts.mjs --test-reporter-destination="$counts" \

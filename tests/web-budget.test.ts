@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import type { CDPSession, Page } from 'playwright-core';
 import { serve } from './harness.ts';
+import { smooth, within } from './web/budget.ts';
 import { compressed } from './web/compressed.ts';
 import { DESKTOP, person, skip, type Person } from './web/browser.ts';
 import { clean, enter } from './web/journey.ts';
@@ -12,8 +13,6 @@ import { clean, enter } from './web/journey.ts';
 const server = skip ? undefined! : await serve();
 const edge = skip ? '' : await compressed(server.url);
 const KB = 1024;
-/** Bytes are exact; times share two cores with whatever else runs. */
-const SHARED = 2;
 
 interface Weight {
   url: string;
@@ -144,8 +143,9 @@ describe('time', { skip }, () => {
       await fresh.locator(where === 'home' ? '.hero' : where === 'event' ? '.facts, .buy' : '.standing').first().waitFor();
       await fresh.waitForLoadState('networkidle').catch(() => {});
       const { largest, shift } = await fresh.evaluate(() => (window as any).seen);
-      context.diagnostic(`${where}: largest contentful paint ${Math.round(largest)} ms at CPU ÷ 4, 1.6 Mbit/s, 150 ms; layout shift ${shift.toFixed(3)}`);
-      assert.ok(largest > 0 && largest <= 1500 * SHARED, `${largest} ms`);
+      context.diagnostic(`${where}: layout shift ${shift.toFixed(3)}`);
+      assert.ok(largest > 0, 'something was painted');
+      within(context, `${where}: largest contentful paint at CPU ÷ 4, 1.6 Mbit/s, 150 ms`, largest, 1500);
       assert.ok(shift <= 0.02, `things moved by ${shift.toFixed(3)}`);
       await visitor.close();
     });
@@ -167,42 +167,54 @@ describe('200,000 seats', { skip }, () => {
     const ready = (await page.evaluate(() => performance.now())) - entered;
     const box = (await page.locator('.map').boundingBox())!;
     const frames = await page.evaluate(gesture, { width: box.width, height: box.height });
-    context.diagnostic(`200,000 seats: ready ${Math.round(ready)} ms after entering; zoom ${frames.zoom.fps} frames/s (95 % under ${frames.zoom.p95} ms), pan ${frames.pan.fps} frames/s (95 % under ${frames.pan.p95} ms), no gesture ${frames.floor.fps}`);
-    assert.ok(ready < 1950, `ready after ${Math.round(ready)} ms`);
-    // Against the same machine doing nothing: shared machines have no frames of their own to promise.
-    for (const moved of [frames.zoom, frames.pan]) assert.ok(moved.fps >= frames.floor.fps * 0.5, `${moved.fps} of ${frames.floor.fps} frames a second`);
+    within(context, '200,000 seats: ready after entering', ready, 1950);
+    for (const name of ['zoom', 'pan'] as const) {
+      const { fps, p95, moved } = frames[name];
+      assert.ok(moved, `the ${name} moved the map`);
+      smooth(context, `${name}, 95 % of frames under ${p95} ms`, fps, frames.floor.fps);
+    }
     const changed = await page.evaluate(() => {
       const { seatMap } = document.querySelector('.map') as any;
       const began = performance.now();
       seatMap.changed(Array.from({ length: 100 }, (_, at) => [at % 50, at * 17, 2]));
       return performance.now() - began;
     });
-    context.diagnostic(`100 changed seats: ${changed.toFixed(2)} ms of script`);
-    assert.ok(changed < 20);
+    within(context, '100 changed seats, of script', changed, 20);
     clean(visitor);
     await visitor.close();
   });
 });
 
+interface Moved {
+  fps: number;
+  p95: number;
+  /** Whether another part of the hall was seen at some time. */
+  moved: boolean;
+}
+
 /** Runs in the page: frames while nothing moves, while zooming, and while panning among single seats. */
-async function gesture({ width, height }: { width: number; height: number }): Promise<Record<'floor' | 'zoom' | 'pan', { fps: number; p95: number }>> {
+async function gesture({ width, height }: { width: number; height: number }): Promise<Record<'floor' | 'zoom' | 'pan', Moved>> {
   const map = document.querySelector('.map') as any;
   const send = (type: string, x: number, y: number): boolean => {
     const box = map.getBoundingClientRect();
     return map.dispatchEvent(new PointerEvent(type, { pointerId: 1, clientX: box.left + x, clientY: box.top + y, bubbles: true, pointerType: 'touch', button: 0 }));
   };
   map.setPointerCapture = () => {};
-  const measure = (each: (part: number) => void): Promise<{ fps: number; p95: number }> => new Promise((resolve) => {
+  const measure = (each: (part: number) => void): Promise<Moved> => new Promise((resolve) => {
     const began = performance.now();
     const spans: number[] = [];
+    const view = (): string => JSON.stringify(map.seatMap.camera.view);
+    const before = view();
+    let moved = false;
     let last = began;
     const frame = (now: number): void => {
       spans.push(now - last);
       last = now;
+      moved ||= view() !== before;
       const part = (now - began) / 2000;
       if (part >= 1) {
         spans.sort((a, b) => a - b);
-        return resolve({ fps: Math.round((1000 * spans.length) / (now - began)), p95: Math.round(spans[Math.floor(spans.length * 0.95)]!) });
+        return resolve({ fps: Math.round((1000 * spans.length) / (now - began)), p95: Math.round(spans[Math.floor(spans.length * 0.95)]!), moved });
       }
       each(part);
       requestAnimationFrame(frame);

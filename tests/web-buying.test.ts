@@ -34,7 +34,18 @@ describe('rivals', { skip }, () => {
       await tapSeat(page, 14);
       await page.getByText('A석 2열 5번').first().waitFor();
     }
-    await Promise.all([one, two].map(({ page }) => page.getByRole('button', { name: /^1석 잡기/ }).click({ noWaitAfter: true })));
+    // Neither may be told of the other's seat before both have asked.
+    let asked = 0;
+    let both = (): void => {};
+    const asking = new Promise<void>((resolve) => (both = resolve));
+    for (const { page } of [one, two]) {
+      await page.route('**/api/v1/reservations', async (route) => {
+        if (++asked === 2) both();
+        await asking;
+        await route.continue();
+      });
+    }
+    await Promise.all([one, two].map(({ page }) => page.getByRole('button', { name: /^1석 잡기/ }).click()));
     const won = await Promise.race([one, two].map((each) => each.page.waitForURL('**/pay/**').then(() => each)));
     const lost = won === one ? two : one;
     await sees(lost.page, '방금 다른 분이 잡았어요');
@@ -47,6 +58,27 @@ describe('rivals', { skip }, () => {
       clean(each);
       await each.close();
     }
+  });
+
+  test('seats that turn held before the answer is there are one’s own, not somebody’s who was quicker', async () => {
+    const event = await server.event();
+    const visitor = await fan(DESKTOP);
+    const { page } = visitor;
+    await enter(visitor, event);
+    await page.getByRole('button', { name: '줄이기' }).first().click();
+    await tapSeat(page, 14);
+    await page.route('**/api/v1/reservations', async (route) => {
+      const response = await route.fetch();
+      await page.waitForFunction(() => (document.querySelector('.map') as any).seatMap.stateOf(14) === 1);
+      // A frame is drawn with what the feed told before the answer goes on.
+      await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+      assert.equal(await page.getByText('방금 다른 분이 잡았어요').count(), 0);
+      await route.fulfill({ response });
+    });
+    await page.getByRole('button', { name: /^1석 잡기/ }).click();
+    await onCheckout(page);
+    clean(visitor);
+    await visitor.close();
   });
 
   test('a seat held by somebody else shows on the map, and returns without a reload', async () => {

@@ -6,6 +6,7 @@ import type { Page, WebSocketRoute } from 'playwright-core';
 import { granted } from './client.ts';
 import { serve } from './harness.ts';
 import { until } from './until.ts';
+import { within } from './web/budget.ts';
 import { DESKTOP, person, skip, type Person } from './web/browser.ts';
 import { clean, enter, sees } from './web/journey.ts';
 
@@ -103,7 +104,7 @@ describe('the line', { skip }, () => {
     await visitor.close();
   });
 
-  test('ready enters within a second', async () => {
+  test('ready enters within a second', async (context) => {
     const { visitor, page, event, tell } = await line(2);
     granted(await server.admin.post(`/admin/events/${event}/queue`, { paused: false }, { key: null }));
     const token: string = await page.evaluate((id) => JSON.parse(localStorage.getItem(`tt.sale.${id}`)!).place.token, event);
@@ -112,29 +113,31 @@ describe('the line', { skip }, () => {
     const sent = page.waitForRequest('**/queue/enter');
     tell(frame(0, { ready_for_entry: true, eta_sec: 0, ready_expires_at: new Date(Date.now() + 60_000).toISOString() }));
     await sent;
-    assert.ok(performance.now() - began < 1000);
+    within(context, 'from the frame to the request', performance.now() - began, 1000);
     await page.waitForURL('**/seats');
     clean(visitor);
     await visitor.close();
   });
 
   test('an hour of frames leaves no more memory behind', async (context) => {
-    const { visitor, page, tell } = await line(4000);
+    const { visitor, page, tell } = await line(8000);
     const session = await page.context().newCDPSession(page);
     const heap = async (): Promise<number> => {
       await session.send('HeapProfiler.collectGarbage');
       return (await session.send('Runtime.getHeapUsage')).usedSize / 1e6;
     };
-    const hour = async (from: number, to: number): Promise<void> => {
-      for (let position = from; position >= to; position--) tell(frame(position));
-      await shows(page, to.toLocaleString('en-US'));
+    const told = async (from: number, frames: number): Promise<number> => {
+      for (let position = from; position > from - frames; position--) tell(frame(position));
+      await shows(page, (from - frames + 1).toLocaleString('en-US'));
+      return heap();
     };
-    await hour(3999, 3800);
-    const before = await heap();
-    await hour(3799, 2000);
-    const after = await heap();
-    context.diagnostic(`heap while waiting: ${before.toFixed(2)} MB, after 1,800 frames ${after.toFixed(2)} MB`);
-    assert.ok(before <= 10 && after - before < 0.5, `${before.toFixed(2)} MB, then ${after.toFixed(2)} MB`);
+    const HOUR = 1800;
+    const heaps = [await told(7999, 200), await told(7799, HOUR), await told(5999, HOUR), await told(4199, HOUR)];
+    context.diagnostic(`heap while waiting, hour by hour: ${heaps.map((each) => each.toFixed(2)).join(', ')} MB`);
+    assert.ok(heaps.every((each) => each <= 10), `${Math.max(...heaps)} MB`);
+    // What is kept of each frame would be kept of every hour; an engine that warms up is not a leak.
+    const least = Math.min(...heaps.slice(1).map((each, at) => each - heaps[at]!));
+    assert.ok(least < 0.1, `every hour of frames left ${least.toFixed(2)} MB`);
     assert.equal(visitor.asked.filter(({ call }) => call === 'GET /queue/status').length, 0);
     await visitor.close();
   });

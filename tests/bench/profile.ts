@@ -1,4 +1,4 @@
-// `node tests/bench/profile.ts WORK [--plain]`: where the processor time of a work goes, by V8's sampling profiler on
+// `node tests/bench/profile.ts WORK`: where the processor time of a work goes, by V8's sampling profiler on
 // workerd while the work runs at saturation. Wasm functions have their names, since the build keeps them.
 
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, type Step, type Table } from './client.ts';
 import { ours, ROOT } from './contenders.ts';
+import { settled } from './round.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import * as steps from './steps.ts';
@@ -110,11 +111,12 @@ const WORKS: Record<string, { step: Step; before: Step[]; count: number; cycle?:
   join: { step: steps.join(event), before: [steps.join(event)], count: 50, cycle: true },
   enter: { step: steps.enter, before: [steps.join(event)], count: 12_000 },
   hold: { step: steps.hold(event), before: [steps.join(event), steps.enter], count: 6000 },
-  pay: { step: steps.pay, before: [steps.join(event), steps.enter, steps.hold(event), steps.intent], count: 1500 },
+  pay: { step: steps.pay, before: [steps.join(event), steps.enter, steps.hold(event), steps.intent], count: 600 },
 };
 const chosen = WORKS[work];
 if (chosen === undefined) throw new Error(`no such work; there are ${Object.keys(WORKS).join(', ')}`);
 const rows = await prepared(chosen.before, chosen.count);
+await settled(server);
 const inspector = await Inspector.open(server.inspector!, 'ours');
 await inspector.ask('Profiler.enable');
 await inspector.ask('Profiler.setSamplingInterval', { interval: SAMPLE_US });

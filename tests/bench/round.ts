@@ -48,7 +48,7 @@ function cpuMs(pid: number): number {
 }
 
 /** Waits until a server has done what earlier works left it to do. */
-async function settled(server: Server): Promise<void> {
+export async function settled(server: Server): Promise<void> {
   for (const deadline = Date.now() + SETTLE_MS; Date.now() < deadline; ) {
     const before = cpuMs(server.pid);
     await sleep(IDLE_MS);

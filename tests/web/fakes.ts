@@ -7,7 +7,7 @@ import type { Socket, Timers } from '../../web/src/api/socket.ts';
 export class FakeSocket implements Socket {
   onopen: ((event: any) => void) | null = null;
   onmessage: ((event: { data: any }) => void) | null = null;
-  onclose: ((event: { code: number }) => void) | null = null;
+  onclose: ((event: { code: number; reason?: string }) => void) | null = null;
   readonly url: string;
   readonly sent: string[] = [];
   closed = false;

@@ -25,6 +25,7 @@ export class Hall {
   readonly only = signal<number | undefined>(undefined);
   readonly #feed: SeatFeed;
   #frame = 0;
+  #asking = false;
   /** Told which seats changed; everything where there is no list. */
   readonly listeners = new Set<(changes?: readonly [number, number, number][]) => void>();
   onLost: (seats: number[]) => void = () => {};
@@ -66,6 +67,12 @@ export class Hall {
     this.#changed();
   }
 
+  /** While a hold is asked for, its own seats turn held on the feed: nobody was quicker until the answer says so. */
+  asking(on: boolean): void {
+    this.#asking = on;
+    if (!on && this.ready.peek()) this.#changed([]);
+  }
+
   /** Free places of a section, of either kind. */
   left(index: number): number {
     return this.plan.sections[index]?.general ? (this.general.value[index] ?? 0) : (this.plan.free[index] ?? 0);
@@ -83,7 +90,7 @@ export class Hall {
     for (const listener of this.listeners) listener(changes);
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      const lost = this.pick.check();
+      const lost = this.#asking ? [] : this.pick.check();
       this.version.value++;
       if (lost.length) this.onLost(lost);
     });

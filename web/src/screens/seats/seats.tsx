@@ -113,7 +113,11 @@ function useLosses(hall: Hall, sale: Sale): void {
     navigator.vibrate?.(40);
   });
   useEffect(() => void (hall.onLost = tell), []);
-  const { refusal } = sale.session.value;
+  const { refusal, phase } = sale.session.value;
+  useEffect(() => {
+    if (phase === 'holding') hall.asking(true);
+    else if (phase === 'shopping') hall.asking(false);
+  }, [phase]);
   useEffect(() => {
     if (refusal?.code === 'SEAT_TAKEN' && refusal.seats && isLive(sale.session.peek().phase)) hall.taken(refusal.seats);
   }, [refusal?.at]);
