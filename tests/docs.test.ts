@@ -22,7 +22,7 @@ test('the page shows every operation', { skip: !browser && 'there is no Chromium
   try {
     const page = new URL('/docs', server.url).href;
     const flags = [...FLAGS, `--user-data-dir=${profile}`, '--timeout=20000', '--virtual-time-budget=10000', '--dump-dom', page];
-    const { stdout, stderr } = await promisify(execFile)(browser ?? '', flags, { timeout: 60_000, maxBuffer: 2 ** 26 });
+    const { stdout, stderr } = await promisify(execFile)(browser ?? '', flags, { timeout: 240_000, maxBuffer: 2 ** 26 });
     for (const path of Object.keys(contract.paths)) assert.ok(stdout.includes(path), `${path} is shown`);
     const complaints = stderr.split('\n').filter((line) => /CONSOLE.*(Uncaught|Refused|violates)/.test(line));
     assert.deepEqual(complaints, []);

@@ -17,7 +17,7 @@ test('the README buys two tickets', async () => {
   const script = lines.replace('http://localhost:8787/', server.url);
   assert.ok(script.includes(server.url), 'the lines say where the server is');
 
-  const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], { timeout: 60_000 });
+  const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], { timeout: 240_000 });
   const answers = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
   const [place, payment, order] = answers;
   assert.equal(place.ready_for_entry, true);

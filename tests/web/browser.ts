@@ -13,7 +13,7 @@ export const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 84
 export const DESKTOP: BrowserContextOptions = { viewport: { width: 1280, height: 860 } };
 
 /** How long anything on a page may take on a busy machine. */
-export const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 60_000;
 
 let browser: Promise<Browser> | undefined;
 const launch = (): Promise<Browser> => {
