@@ -28,15 +28,17 @@ async function line(start = 3120, paused = true): Promise<Line> {
   const event = await server.event({ queue: { paused } });
   const visitor = await person(server, { user: true });
   const sockets: WebSocketRoute[] = [];
+  // Whoever connects is told how the place stands now.
+  let stands = frame(start);
   await visitor.page.context().routeWebSocket(/queue\/live/, (socket) => {
     sockets.push(socket);
     socket.onMessage((text) => text === 'ping' && socket.send('pong'));
-    socket.send(JSON.stringify(frame(start)));
+    socket.send(JSON.stringify(stands));
   });
   await visitor.visit(`/e/${event}`);
   await visitor.page.getByRole('button', { name: paused ? '줄 서기' : '예매하기', exact: true }).click();
   await shows(visitor.page, start.toLocaleString('en-US'));
-  return { visitor, page: visitor.page, event, sockets, tell: (each) => sockets.at(-1)!.send(JSON.stringify(each)) };
+  return { visitor, page: visitor.page, event, sockets, tell: (each) => sockets.at(-1)!.send(JSON.stringify((stands = each))) };
 }
 
 const shows = (page: Page, position: string): Promise<void> => page.locator('[data-testid=position]').getByText(position, { exact: true }).waitFor();

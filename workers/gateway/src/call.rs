@@ -9,13 +9,14 @@ use std::{
 use domain::{id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
 use serde::{Serialize, de::DeserializeOwned};
 use shell::{clock, limit::within};
-use worker::{Context, D1Database, Env, Method, Request};
+use worker::{Context, D1Database, Env, Method};
 
 use crate::{
     config::Config,
     error::{ApiError, Code},
     idempotency::{self, Key},
     identity::{Identity, Role},
+    inbound::Inbound,
     isolate,
     query::Query,
     route::Route,
@@ -25,7 +26,7 @@ use crate::{
 /// A request on its way to its handler.
 pub struct Call {
     /// As the platform gave it. Its body has been read where the route has one.
-    pub request: Request,
+    pub request: Rc<Inbound>,
     pub env: Env,
     pub ctx: Rc<Context>,
     pub config: Rc<Config>,
@@ -39,7 +40,7 @@ pub struct Call {
     pub identity: Option<Identity>,
     /// Absent where the route does not look at it.
     pub idempotency_key: Option<Key>,
-    /// At most [`BODY_MAX_BYTES`]; empty where the route does not read it.
+    /// At most [`crate::inbound::BODY_MAX_BYTES`]; empty where the route does not read it.
     pub body: Vec<u8>,
     /// When it came in.
     pub asked_at: Millis,
@@ -50,8 +51,6 @@ pub struct Call {
 /// How long an object may take to answer, in milliseconds. What it was asked may still be done: a request is sent again
 /// with its key.
 const ASK_MAX_MS: u64 = 15_000;
-/// Longest body of a request, in bytes.
-pub const BODY_MAX_BYTES: usize = 64 * 1024;
 
 /// What is noted while a request is handled.
 #[derive(Debug, Default)]
@@ -123,7 +122,7 @@ impl Call {
     /// A header of the request.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        self.request.headers().get(name).ok().flatten()
+        self.request.header(name)
     }
 
     /// The body.

@@ -6,7 +6,11 @@ use domain::machine::Answer;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shell::socket;
-use worker::{Headers, Method, Response, ResponseBuilder, worker_sys::web_sys};
+use worker::{
+    Headers, Method, Response,
+    js_sys::Uint8Array,
+    worker_sys::web_sys::{self, ResponseInit},
+};
 
 use crate::{
     config::{Config, RateLimit},
@@ -246,42 +250,42 @@ fn server_timing(timings: &[(&'static str, u64)]) -> String {
 }
 
 thread_local! {
-    /// Made once per isolate; copying it inside the runtime is cheaper than writing each header across the boundary.
+    /// [`ALWAYS`], made once per isolate: the runtime copies it into each answer, without crossing the boundary for it.
     static BASE: OnceCell<web_sys::Headers> = const { OnceCell::new() };
 }
 
-fn base() -> worker::Result<Headers> {
+/// How an answer with this status begins.
+fn init(status: u16) -> ResponseInit {
+    let init = ResponseInit::new();
+    init.set_status(status);
     BASE.with(|base| {
-        if base.get().is_none() {
-            let made: Headers = ALWAYS.iter().copied().collect();
-            let _ = base.set(made.0);
-        }
-        let made = base.get().expect("set just above");
-        Ok(Headers(web_sys::Headers::new_with_headers(made)?))
-    })
+        init.set_headers(base.get_or_init(|| ALWAYS.iter().copied().collect::<Headers>().0));
+    });
+    init
 }
 
 /// The answer as the platform sends it.
 ///
 /// # Errors
 /// A header is not one, or the platform makes no response.
-pub fn respond(reply: Reply, frame: &Frame<'_>) -> worker::Result<Response> {
+pub fn respond(reply: Reply, frame: &Frame<'_>) -> worker::Result<web_sys::Response> {
     let own = headers(&reply, frame);
     let bytes = match reply.body {
-        Body::Upgrade(response) => return Ok(response),
+        Body::Upgrade(response) => return Ok(response.into()),
         Body::Empty => None,
         Body::Json(bytes) => Some(bytes),
         Body::Text(_, text) => Some(text.into_owned().into_bytes()),
     };
-    let headers = base()?;
+    let init = init(reply.status);
+    let response = match bytes.filter(|_| *frame.method != Method::Head) {
+        Some(bytes) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&Uint8Array::from(bytes.as_slice())), &init)?,
+        None => web_sys::Response::new_with_opt_str_and_init(None, &init)?,
+    };
+    let headers = response.headers();
     for (name, value) in &own {
         headers.set(name, value)?;
     }
-    let builder = ResponseBuilder::new().with_status(reply.status).with_headers(headers);
-    Ok(match bytes.filter(|_| *frame.method != Method::Head) {
-        Some(bytes) => builder.fixed(bytes),
-        None => builder.empty(),
-    })
+    Ok(response)
 }
 
 #[cfg(test)]

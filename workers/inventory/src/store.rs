@@ -90,7 +90,7 @@ impl InventoryStore {
         self.sql.exec("INSERT OR REPLACE INTO counters VALUES (?, ?)", row)
     }
 
-    fn highest(&self, statement: &str) -> Result<u64> {
+    fn highest(&self, statement: &'static str) -> Result<u64> {
         let rows = self.sql.rows(statement, vec![])?;
         rows.first().map_or(Ok(0), |row| integer(row, 0))
     }
@@ -174,7 +174,7 @@ impl Store<Inventory> for InventoryStore {
         if !self.migrated.replace(true) {
             self.sql.migrate(MIGRATIONS).inspect_err(|_| self.migrated.set(false))?;
         }
-        let bodies = |statement: &str| self.sql.rows(statement, vec![]);
+        let bodies = |statement: &'static str| self.sql.rows(statement, vec![]);
         let event = bodies("SELECT body FROM event")?;
         let taking = bodies("SELECT body FROM reservations WHERE status IN ('HOLD', 'CONFIRMED')")?;
         let blocked = bodies("SELECT seat_id FROM blocked")?;

@@ -6,7 +6,10 @@
 //! | `stored` | nonce and sequence of the last batch, once |
 //! | `places` | a caller's place; the unique caller is the last guard of one place each |
 
-use std::cell::Cell;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+};
 
 use domain::{
     hash::Hash128,
@@ -29,16 +32,38 @@ const MIGRATIONS: &[&str] = &["
 
 /// Rows that go into one statement: each is at most 700 bytes, a parameter at most 2 MB.
 const PLACES_PER_STATEMENT: usize = 2000;
+/// Callers of whom it is known that they have a row, 8 bytes each and as much again for the tree. With more, or in a lane
+/// that has lived before, each unknown caller is looked for in the table.
+const CALLERS_MAX: usize = 200_000;
 
 /// Reads and writes the rows of one lane.
 pub(crate) struct LaneStore {
     sql: Sql,
     migrated: Cell<bool>,
+    /// A digest of every caller that has a row, while that is known.
+    callers: RefCell<Option<BTreeSet<u64>>>,
 }
 
 impl LaneStore {
     pub(crate) const fn new(sql: Sql) -> Self {
-        Self { sql, migrated: Cell::new(false) }
+        Self { sql, migrated: Cell::new(false), callers: RefCell::new(None) }
+    }
+
+    /// Whether this caller certainly has no row.
+    fn is_new(&self, caller: Hash128) -> bool {
+        self.callers.borrow().as_ref().is_some_and(|callers| !callers.contains(&digest(caller)))
+    }
+
+    fn note_callers(&self, changes: &[Change]) {
+        let mut known = self.callers.borrow_mut();
+        let Some(callers) = known.as_mut() else { return };
+        callers.extend(changes.iter().filter_map(|change| match change {
+            Change::Placed(Placed { caller, .. }) => Some(digest(*caller)),
+            _ => None,
+        }));
+        if callers.len() > CALLERS_MAX {
+            *known = None;
+        }
     }
 
     fn place(&self, caller: Hash128) -> Result<Option<Placed>> {
@@ -88,6 +113,11 @@ impl LaneStore {
     }
 }
 
+/// Enough of a caller to tell that a row is not theirs.
+const fn digest(caller: Hash128) -> u64 {
+    caller.0 as u64
+}
+
 impl Store<Lane> for LaneStore {
     type Fault = Error;
 
@@ -103,12 +133,14 @@ impl Store<Lane> for LaneStore {
         if let Some(row) = self.sql.rows("SELECT nonce, seq FROM stored", vec![])?.first() {
             lane.apply(&Change::Stored { nonce: integer(row, 0)?, seq: integer(row, 1)? });
         }
+        let empty = self.sql.rows("SELECT 1 FROM places LIMIT 1", vec![])?.is_empty();
+        *self.callers.borrow_mut() = empty.then(BTreeSet::new);
         Ok((lane, vec![]))
     }
 
     fn recall(&self, lane: &mut Lane, command: &Command) -> Result<()> {
         let Command::Join(join) = command else { return Ok(()) };
-        if lane.remembers(join.caller) {
+        if lane.remembers(join.caller) || self.is_new(join.caller) {
             return Ok(());
         }
         if let Some(placed) = self.place(join.caller)? {
@@ -118,6 +150,8 @@ impl Store<Lane> for LaneStore {
     }
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
+        // Noted before it is certain: a caller too many is looked for in vain, one too few would get a second place.
+        self.note_callers(batch.changes);
         self.sql.transaction(|| self.save_changes(batch.changes))
     }
 

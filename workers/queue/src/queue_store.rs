@@ -96,12 +96,12 @@ impl QueueStore {
         self.delete("DELETE FROM admissions WHERE number IN (SELECT value FROM json_each(?))", &gone)
     }
 
-    fn delete(&self, statement: &str, keys: &[u64]) -> Result<()> {
+    fn delete(&self, statement: &'static str, keys: &[u64]) -> Result<()> {
         keys.chunks(KEYS_PER_STATEMENT).try_for_each(|keys| self.sql.exec(statement, vec![json_value(&keys)?]))
     }
 
     /// Applies what each row of `statement` says.
-    fn apply(&self, queue: &mut Queue, statement: &str, change: impl Fn(&Row) -> Result<Change>) -> Result<()> {
+    fn apply(&self, queue: &mut Queue, statement: &'static str, change: impl Fn(&Row) -> Result<Change>) -> Result<()> {
         self.sql.rows(statement, vec![])?.iter().try_for_each(|row| {
             queue.apply(&change(row)?);
             Ok(())

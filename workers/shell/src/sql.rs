@@ -1,11 +1,17 @@
 //! SQLite storage of an object: schema versions, one transaction, and rows as values.
 
+use std::{cell::RefCell, collections::BTreeMap};
+
+use js_sys::{Array, JsString};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
+use worker::{Error, Result, SqlStorageValue, State};
 
 #[wasm_bindgen]
 extern "C" {
+    #[derive(Clone)]
     type RawStorage;
+    #[wasm_bindgen(method, getter)]
+    fn sql(this: &RawStorage) -> RawSql;
 
     /// `transactionSync` rolls everything back when its callback throws. The `worker` crate does not bind it.
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
@@ -13,17 +19,29 @@ extern "C" {
         this: &RawStorage,
         callback: &mut dyn FnMut() -> std::result::Result<(), JsValue>,
     ) -> std::result::Result<(), JsValue>;
+
+    /// The `worker` crate's takes the statement as text, which would be decoded again with each call.
+    #[derive(Clone)]
+    type RawSql;
+    #[wasm_bindgen(method, catch, variadic)]
+    fn exec(this: &RawSql, statement: &JsString, bindings: &Array) -> std::result::Result<Cursor, JsValue>;
+
+    type Cursor;
+    #[wasm_bindgen(method)]
+    fn raw(this: &Cursor) -> JsValue;
+}
+
+thread_local! {
+    /// Every statement as the platform takes it, by address and length: there are as many as the code has.
+    static STATEMENTS: RefCell<BTreeMap<(usize, usize), JsString>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The rows of one object.
 #[derive(Clone)]
 pub struct Sql {
-    sql: SqlStorage,
-    raw: RawStorageHandle,
+    sql: RawSql,
+    storage: RawStorage,
 }
-
-#[derive(Clone)]
-struct RawStorageHandle(JsValue);
 
 impl std::fmt::Debug for Sql {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,8 +57,8 @@ impl Sql {
     #[must_use]
     pub fn new(state: &State) -> Self {
         let storage = state.storage();
-        let raw = AsRef::<JsValue>::as_ref(storage.as_raw()).clone();
-        Self { sql: storage.sql(), raw: RawStorageHandle(raw) }
+        let storage: RawStorage = AsRef::<JsValue>::as_ref(storage.as_raw()).clone().unchecked_into();
+        Self { sql: storage.sql(), storage }
     }
 
     /// Brings the schema to its newest version: runs, in one transaction, the migrations that were not run yet.
@@ -48,7 +66,7 @@ impl Sql {
     ///
     /// # Errors
     /// Storage is broken, or was written by a newer version.
-    pub fn migrate(&self, migrations: &[&str]) -> Result<()> {
+    pub fn migrate(&self, migrations: &[&'static str]) -> Result<()> {
         self.exec(
             "CREATE TABLE IF NOT EXISTS schema_version (id INTEGER PRIMARY KEY CHECK (id = 0), version INTEGER NOT NULL)",
             vec![],
@@ -79,24 +97,32 @@ impl Sql {
     /// # Errors
     /// What `work` or the storage said; nothing was written.
     pub fn transaction(&self, mut work: impl FnMut() -> Result<()>) -> Result<()> {
-        let raw: &RawStorage = self.raw.0.unchecked_ref();
-        raw.transaction_sync(&mut || work().map_err(|error| JsValue::from_str(&error.to_string()))).map_err(Error::from)
+        self.storage.transaction_sync(&mut || work().map_err(|error| JsValue::from_str(&error.to_string()))).map_err(Error::from)
     }
 
     /// Runs one statement for its effect.
     ///
     /// # Errors
     /// SQLite refused it.
-    pub fn exec(&self, statement: &str, bindings: Vec<SqlStorageValue>) -> Result<()> {
-        self.sql.exec(statement, bindings).map(|_| ())
+    pub fn exec(&self, statement: &'static str, bindings: Vec<SqlStorageValue>) -> Result<()> {
+        self.run(statement, bindings).map(|_| ())
     }
 
     /// Runs one statement for its rows.
     ///
     /// # Errors
     /// SQLite refused it.
-    pub fn rows(&self, statement: &str, bindings: Vec<SqlStorageValue>) -> Result<Vec<Row>> {
-        self.sql.exec(statement, bindings)?.raw().collect()
+    pub fn rows(&self, statement: &'static str, bindings: Vec<SqlStorageValue>) -> Result<Vec<Row>> {
+        let rows = Array::from(&self.run(statement, bindings)?.raw());
+        rows.iter().map(|row| Array::from(&row).iter().map(SqlStorageValue::try_from).collect()).collect()
+    }
+
+    fn run(&self, statement: &'static str, bindings: Vec<SqlStorageValue>) -> Result<Cursor> {
+        let statement = STATEMENTS.with_borrow_mut(|known| {
+            known.entry((statement.as_ptr() as usize, statement.len())).or_insert_with(|| JsString::from(statement)).clone()
+        });
+        let bindings: Array = bindings.into_iter().map(JsValue::from).collect();
+        self.sql.exec(&statement, &bindings).map_err(Error::from)
     }
 }
 

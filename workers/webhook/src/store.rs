@@ -93,8 +93,8 @@ impl WebhookStore {
                 self.sql.exec("DELETE FROM lines WHERE event_id = ?", vec![event_id.as_str().into()])
             }
             Change::Dropped => {
-                let tables = ["endpoint", "lines", "letters", "dead_letters"];
-                tables.iter().try_for_each(|table| self.sql.exec(&format!("DELETE FROM {table}"), vec![]))
+                let everything = ["DELETE FROM endpoint", "DELETE FROM lines", "DELETE FROM letters", "DELETE FROM dead_letters"];
+                everything.into_iter().try_for_each(|statement| self.sql.exec(statement, vec![]))
             }
         }
     }
@@ -148,7 +148,7 @@ impl Store<Delivery> for WebhookStore {
 
     fn load(&self) -> Result<(Delivery, Vec<Record>)> {
         self.sql.migrate(MIGRATIONS)?;
-        let all = |statement: &str| self.sql.rows(statement, vec![]);
+        let all = |statement: &'static str| self.sql.rows(statement, vec![]);
         let endpoints = all("SELECT url, secret FROM endpoint")?;
         let lines = all("SELECT event_id, body FROM lines")?;
         let letters = all("SELECT event_id, sequence, id, kind, queued_at, attempt, due_at FROM letters")?;
