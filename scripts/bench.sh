@@ -4,6 +4,7 @@
 #   --profile WORK       where the processor time of status, join, enter, hold or pay goes
 #   --overload           three times as many joins as are served: --seconds N
 #   --rules              the rules alone, native: criterion and memory; the rest goes to criterion
+#   --live               how soon seats and places reach thousands of sockets: --seats N,… --places N,…
 #   --web                times and frames of the pages in a browser, judged by their budgets
 #   --model [FILE]       the model of a whole sale, fed with FILE or the last figures
 set -euo pipefail
@@ -34,6 +35,7 @@ for arg in "$@"; do
   if [ "$arg" = --no-build ]; then build=; else args+=("$arg"); fi
 done
 if [ -n "$build" ]; then scripts/build.sh; fi
+if [ "${args[0]:-}" = --live ]; then exec node tests/bench/live.ts "${args[@]:1}"; fi
 if [ "${args[0]:-}" = --web ]; then
   scripts/build-web.sh
   CHROMIUM_BIN=${CHROMIUM_BIN:-$(browser)} BUDGETS=1 exec node --test --test-concurrency=1 tests/web-budget.test.ts tests/web-live.test.ts tests/web-map.test.ts tests/web-recovery.test.ts

@@ -39,6 +39,10 @@ const REPEAT_MS: u64 = 1_500;
 const RETRY_MS: u64 = 250;
 /// After so long without its loops the object is woken to start them again, in milliseconds.
 const WATCHDOG_MS: u64 = 15_000;
+/// Sockets that are told of the sale at once: two milliseconds of one thread.
+const SPREAD_AT_ONCE: usize = 50;
+/// The pause between so many and the next, in milliseconds, in which seats are told: 10,000 sockets take 2.4 s.
+const SPREAD_PAUSE_MS: u64 = 10;
 /// Sockets that one object holds; the platform allows 32,768.
 pub const SOCKETS_MAX: usize = 20_000;
 /// Sockets that one place may have: all its tabs and devices.
@@ -118,6 +122,13 @@ struct Guest<S> {
     resumes: (u64, u32),
 }
 
+impl<S> Guest<S> {
+    /// Whether it watches the seats and has a picture of them that deltas change.
+    const fn is_shown_seats(&self) -> bool {
+        matches!(self.ticket.watch, Watch::Seats { .. }) && self.greeted
+    }
+}
+
 /// Holds sockets of an event. It has nothing of its own to store.
 pub struct LiveActor<P, K: Sockets> {
     platform: Rc<P>,
@@ -134,6 +145,7 @@ pub struct LiveActor<P, K: Sockets> {
     sale: RefCell<String>,
     follows_seats: Cell<bool>,
     follows_board: Cell<bool>,
+    spreads_sale: Cell<bool>,
 }
 
 impl<P: Platform, K: Sockets> LiveActor<P, K> {
@@ -153,6 +165,7 @@ impl<P: Platform, K: Sockets> LiveActor<P, K> {
             sale: RefCell::default(),
             follows_seats: Cell::new(false),
             follows_board: Cell::new(false),
+            spreads_sale: Cell::new(false),
         }
     }
 
@@ -313,12 +326,11 @@ impl<P: Platform, K: Sockets> LiveActor<P, K> {
             News::Snapshot => self.greet_again(),
             News::Deltas(frames) => self.tell_seats(&frames),
         }
-        self.tell_sale();
         if self.anybody_watches_seats() { GATHER_MS } else { REMAINING_MS }
     }
 
     /// One question to the queue; how long to wait before the next, in milliseconds.
-    async fn hear_of_places(&self) -> u64 {
+    async fn hear_of_places(self: &Rc<Self>) -> u64 {
         let since = self.board.borrow().version();
         let queue = Object::Queue(self.event_id.clone());
         let update: BoardUpdate = match self.ask(&queue, &QueueAsk::Board { since }, "board unknown").await {
@@ -371,23 +383,60 @@ impl<P: Platform, K: Sockets> LiveActor<P, K> {
     }
 
     fn tell_seats(&self, frames: &[Rc<str>]) {
-        let watching = self.watching_seats(|guest| guest.greeted);
-        for id in watching {
-            frames.iter().for_each(|frame| self.send(id, frame));
+        let mut closed = Vec::new();
+        for (id, guest) in self.guests.borrow().iter().filter(|(_, guest)| guest.is_shown_seats()) {
+            if frames.iter().any(|frame| self.sockets.send(&guest.socket, frame).is_err()) {
+                closed.push(*id);
+            }
         }
+        closed.into_iter().for_each(|id| self.left(id));
     }
 
     /// Tells how the sale stands, where that is news.
-    fn tell_sale(&self) {
+    fn tell_sale(self: &Rc<Self>) {
         if self.feed.borrow().known().is_none() || self.board.borrow().as_of() == Millis(0) {
             return;
         }
         let frame = SaleFrame::new(&self.board.borrow(), self.feed.borrow().remaining());
         let frame = serde_json::to_string(&frame).expect("plain data with text keys");
         if *self.sale.borrow() != frame {
-            self.sale.replace(frame.clone());
-            self.watching_seats(|guest| guest.greeted).into_iter().for_each(|id| self.send(id, &frame));
+            self.sale.replace(frame);
+            self.spread_sale();
         }
+    }
+
+    /// Spreads the newest frame of the sale a few sockets at a time, unless that is under way: it must not stand in the
+    /// way of a seat that somebody is about to choose. Returns at once.
+    fn spread_sale(self: &Rc<Self>) {
+        if self.spreads_sale.replace(true) {
+            return;
+        }
+        let live = Rc::clone(self);
+        self.platform.spawn(async move {
+            loop {
+                let frame = live.sale.borrow().clone();
+                let mut next = 0;
+                while let Some(last) = live.tell_some(next, &frame) {
+                    next = last + 1;
+                    live.platform.pause(SPREAD_PAUSE_MS).await;
+                }
+                if *live.sale.borrow() == frame {
+                    break;
+                }
+            }
+            live.spreads_sale.set(false);
+        });
+    }
+
+    /// Tells [`SPREAD_AT_ONCE`] of those who see the seats, from the socket `first` on; the last of them.
+    fn tell_some(&self, first: u64, frame: &str) -> Option<u64> {
+        let some: Vec<u64> = {
+            let guests = self.guests.borrow();
+            let shown = guests.range(first..).filter(|(_, guest)| guest.is_shown_seats());
+            shown.map(|(id, _)| *id).take(SPREAD_AT_ONCE).collect()
+        };
+        some.iter().for_each(|id| self.send(*id, frame));
+        some.last().copied()
     }
 
     fn watching_seats(&self, mut which: impl FnMut(&mut Guest<K::Socket>) -> bool) -> Vec<u64> {

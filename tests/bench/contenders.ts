@@ -16,12 +16,13 @@ const VARS: Record<string, string> = {
   RATE_LIMIT_RPS: '0',
 };
 
-const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+export const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const script = (name: string) => ({ name, path: here(name), kind: 'esModule' as const });
 const text = (name: string, value: string): string => `(name = "${name}", text = ${JSON.stringify(value)})`;
 
 export const hello: Service[] = [{ name: 'hello', modules: [script('hello.js')] }];
 export const object: Service[] = [{ name: 'object', modules: [script('object.js')], objects: { EMPTY: 'Empty' } }];
+export const fanout: Service[] = [{ name: 'fanout', modules: [script('fanout.js')], objects: { FANOUT: 'Fanout' } }];
 export const plain: Service[] = [{ name: 'plain', modules: [script('plain.js')], objects: { SALE: 'Sale' } }];
 
 /** Bindings and classes of objects, as wrangler.toml has them. */

@@ -14,6 +14,9 @@ function jwt(role: 'user' | 'admin'): string {
   return hs256(JWT_SECRET, { sub, username: `user-${sub}`, role, iat: now, exp: now + 7200 });
 }
 
+/** The JWT of somebody new. */
+export const user = (role: 'user' | 'admin' = 'user'): string => jwt(role);
+
 /** How people are let in: nobody but the first, or everybody at once. */
 export const SHUT = { admit_per_sec: 1, burst: 1, max_active: 1 };
 export const OPEN = { admit_per_sec: 100_000, burst: 100_000, max_active: 1_000_000 };
