@@ -35,7 +35,10 @@ for arg in "$@"; do
   if [ "$arg" = --no-build ]; then build=; else args+=("$arg"); fi
 done
 if [ -n "$build" ]; then scripts/build.sh; fi
-if [ "${args[0]:-}" = --live ]; then exec node tests/bench/live.ts "${args[@]:1}"; fi
+if [ "${args[0]:-}" = --live ]; then
+  compile --bin pages
+  exec node tests/bench/live.ts "${args[@]:1}"
+fi
 if [ "${args[0]:-}" = --web ]; then
   scripts/build-web.sh
   CHROMIUM_BIN=${CHROMIUM_BIN:-$(browser)} BUDGETS=1 exec node --test --test-concurrency=1 tests/web-budget.test.ts tests/web-live.test.ts tests/web-map.test.ts tests/web-recovery.test.ts

@@ -47,7 +47,8 @@ describe('rate and cap', { concurrency: 4 }, () => {
     }
     const took = (since.at(-1) ?? 0) - (since[0] ?? 0);
     const exact = ((count - burst) / rate) * 1000;
-    assert.ok(took <= exact + 1000, `${took} ms for what the rate allows in ${exact} ms`);
+    // A late alarm is a busy machine; half the rate would take twice as long.
+    assert.ok(took <= exact + 2500, `${took} ms for what the rate allows in ${exact} ms`);
   });
 
   test('no more people are ready or shopping than max_active, and each slot that frees is used within a second', async () => {

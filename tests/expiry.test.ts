@@ -69,7 +69,7 @@ describe('expiry', { concurrency: 6 }, () => {
   });
 
   test('a hold that was cancelled or bought does not expire as well', async () => {
-    const event = await server.event({ hold_ttl_sec: 2 });
+    const event = await server.event({ hold_ttl_sec: 5 });
     const [one, two] = server.users(2);
     assert.ok(one && two);
     const cancelled = await one.holds(event);

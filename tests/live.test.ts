@@ -44,7 +44,7 @@ describe('/events/{id}/live', () => {
   });
 
   test('everything that happens to seats is told: sold, refunded, run out, blocked, unblocked', async () => {
-    const event = await server.event({ hold_ttl_sec: 2 });
+    const event = await server.event({ hold_ttl_sec: 5 });
     const watcher = seats(event);
     await watcher.sees('the snapshot', ({ type }) => type === 'snapshot');
     const { user, hold } = await shopper(event);

@@ -48,7 +48,7 @@ describe('an endpoint', { concurrency: 6 }, () => {
     const { order, reservation } = await buyer.buys(event);
     granted(await buyer.refund(order.order_id));
     const held = await other.holds(event);
-    const { payment_intent_id } = granted(await other.intent(held.reservation_id));
+    const { payment_intent_id } = granted(await other.intent(held.reservation_id, { scenario: 'timeout' }));
     granted(await other.process(payment_intent_id, 'fail'));
     const told = await until('everything', DELIVERED_MS, () => {
       const seen = sent(receiver, event);

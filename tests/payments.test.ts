@@ -135,7 +135,7 @@ describe('an intent', { concurrency: 8 }, () => {
     assert.equal(granted(await user.process(payment_intent_id, 'fail')).status, 'APPROVED');
     assert.equal(granted(await user.reservation(id)).status, 'CONFIRMED');
     const other = await holder();
-    const failing = granted(await other.user.intent(other.id));
+    const failing = granted(await other.user.intent(other.id, { scenario: 'timeout' }));
     assert.equal(granted(await other.user.process(failing.payment_intent_id, 'fail')).status, 'FAILED');
     assert.equal(granted(await other.user.process(failing.payment_intent_id)).status, 'FAILED');
     assert.equal(granted(await other.user.reservation(other.id)).status, 'CANCELLED');

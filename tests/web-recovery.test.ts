@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import type { Page, Route } from 'playwright-core';
 import { granted } from './client.ts';
 import { serve } from './harness.ts';
+import { until } from './until.ts';
 import { within } from './web/budget.ts';
 import { heading, person, skip, type Person } from './web/browser.ts';
 import { clean, enter, holdBest, onCheckout, onTicket, pay, sees, signIn } from './web/journey.ts';
@@ -140,7 +141,8 @@ describe('the network', { skip }, () => {
       return !!navigator.serviceWorker.controller && tickets.length === 2 && !!(await caches.match('/')) && loaded.length > 0 && loaded.every(({ name }) => shell.has(name));
     });
     await page.context().setOffline(true);
-    await page.reload();
+    // A worker that the browser is just starting can miss the first try; a person taps again.
+    await until('the page without a network', 20_000, () => page.reload().then(() => true));
     await onTicket(page);
     await sees(page, '오프라인이에요');
     await visitor.close();

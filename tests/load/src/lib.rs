@@ -8,6 +8,7 @@ pub mod clock;
 mod connection;
 pub mod driver;
 pub mod fixture;
+pub mod frames;
 mod http;
 pub mod model;
 pub mod outcome;
