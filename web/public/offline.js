@@ -14,7 +14,12 @@ self.addEventListener('message', (event) => {
 async function store(name, url, token) {
   try {
     const response = await fetch(url, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
-    if (response.ok) await (await caches.open(name)).put(new URL(url, self.location.origin).href, response);
+    if (!response.ok) return;
+    // Whole before it is kept: what is still arriving when the network goes would be taken away again.
+    const body = await response.blob();
+    const headers = new Headers(response.headers);
+    for (const wire of ['content-encoding', 'content-length', 'transfer-encoding']) headers.delete(wire);
+    await (await caches.open(name)).put(new URL(url, self.location.origin).href, new Response(body, { headers }));
   } catch {
     // Kept the next time.
   }
