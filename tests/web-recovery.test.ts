@@ -134,27 +134,18 @@ describe('the network', { skip }, () => {
     await holdBest(page);
     await pay(page);
     await onTicket(page);
-    await page.waitForFunction(async () => {
+    // Not waitForFunction: it takes a promise for the answer, whatever it comes to.
+    await until('everything to be kept', 20_000, () => page.evaluate(async () => {
       const shell = new Set((await (await caches.open('shell-1')).keys()).map(({ url }) => url));
       const loaded = performance.getEntriesByType('resource').filter(({ name }) => /\/assets\/.*\.(js|css)$/.test(name));
       const tickets = await (await caches.open('tickets-1')).keys();
       return !!navigator.serviceWorker.controller && tickets.length === 2 && !!(await caches.match('/')) && loaded.length > 0 && loaded.every(({ name }) => shell.has(name));
-    });
+    }));
     const ticket = page.url();
     await page.context().setOffline(true);
-    // A busy browser now and then fails the first navigation through a worker (ERR_FAILED); a person opens the ticket again.
-    const opened = await until('the ticket without a network', 20_000, async () => {
-      const tab = await page.context().newPage();
-      tab.setDefaultTimeout(10_000);
-      try {
-        await tab.goto(ticket);
-        await onTicket(tab);
-        return tab;
-      } catch (error) {
-        await tab.close();
-        throw error;
-      }
-    });
+    const opened = await page.context().newPage();
+    await opened.goto(ticket);
+    await onTicket(opened);
     await sees(opened, '오프라인이에요');
     await visitor.close();
   });
