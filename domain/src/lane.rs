@@ -294,6 +294,10 @@ impl Machine for Lane {
         Command::Tick
     }
 
+    fn must_recall(&self, command: &Command) -> bool {
+        matches!(command, Command::Join(join) if !self.remembers(join.caller))
+    }
+
     fn idempotency(_command: &Command) -> Option<&Idempotency> {
         None
     }

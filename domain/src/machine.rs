@@ -1,8 +1,9 @@
 //! Decide, save, apply: the one way through which anything changes.
 //!
 //! A [`Machine`] is rules over memory, a [`Store`] is rows. [`Engine::execute`] decides against memory, saves what
-//! was decided in one commit, and only then changes memory; nothing comes in between. Memory is disposable: after
-//! a fault the engine drops it and loads it again from the rows, through the same `apply`.
+//! was decided in one commit and answers; nothing comes in between. Several commands may share a commit
+//! ([`Engine::execute_all`]): each is decided as those before it left memory, and nobody is answered before all of it is
+//! saved. Memory is disposable: after a fault the engine drops it and loads it again from the rows, through the same `apply`.
 //! The objects and the simulation run this same engine; only the store differs.
 
 use serde::Serialize;
@@ -40,6 +41,12 @@ pub trait Machine: Sized {
 
     /// What `command` says about being a repetition.
     fn idempotency(command: &Self::Command) -> Option<&Idempotency>;
+
+    /// Whether `command` needs something that is in the rows and not in memory; [`Store::recall`] brings it.
+    fn must_recall(&self, command: &Self::Command) -> bool {
+        let _ = command;
+        false
+    }
 }
 
 /// A granted command: what to answer, and what becomes true.
@@ -51,17 +58,38 @@ pub struct Decision<M: Machine> {
     pub changes: Vec<M::Change>,
 }
 
-/// What one command leaves behind, for one commit.
+/// What one command leaves behind.
+#[derive(Debug)]
+pub struct Step<C> {
+    /// Which command of those executed together; none for what was due.
+    pub command: Option<usize>,
+    /// The changes, in order.
+    pub changes: Vec<C>,
+    /// The record of the answer, with the answer's body.
+    pub record: Option<(Record, Vec<u8>)>,
+}
+
+/// What commands leave behind, for one commit.
 #[derive(Debug)]
 pub struct Batch<'a, C> {
-    /// The changes, in order.
-    pub changes: &'a [C],
-    /// The record of the answer, with the answer's body.
-    pub record: Option<(Record, &'a [u8])>,
-    /// Records that are over at this instant may be deleted.
+    /// One step after the other; never empty.
+    pub steps: &'a [Step<C>],
+    /// Records that are over at this instant may be deleted, before new ones are kept.
     pub purge_records_at: Option<Millis>,
     /// When it was decided.
     pub decided_at: Millis,
+}
+
+impl<'a, C> Batch<'a, C> {
+    /// All changes, in order.
+    pub fn changes(&self) -> impl Iterator<Item = &'a C> {
+        self.steps.iter().flat_map(|step| &step.changes)
+    }
+
+    /// The records of all answers, with their bodies.
+    pub fn records(&self) -> impl Iterator<Item = (Record, &'a [u8])> {
+        self.steps.iter().filter_map(|step| step.record.as_ref()).map(|(record, body)| (*record, body.as_slice()))
+    }
 }
 
 /// Where a machine's rows are.
@@ -75,7 +103,7 @@ pub trait Store<M: Machine> {
     /// Storage is broken.
     fn load(&self) -> Result<(M, Vec<Record>), Self::Fault>;
 
-    /// Brings into memory what `command` needs and memory does not hold.
+    /// Brings into memory what `command` needs and memory does not hold. Asked where [`Machine::must_recall`] says so.
     ///
     /// # Errors
     /// Storage is broken.
@@ -111,6 +139,15 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+/// A command that was executed together with others.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    /// What it is answered with.
+    pub answer: Answer,
+    /// What was seen of the machine just before and just after it.
+    pub seen: (T, T),
+}
+
 /// A machine with its store.
 #[derive(Debug)]
 pub struct Engine<M, S> {
@@ -143,21 +180,37 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
     /// # Errors
     /// Storage is broken; memory was dropped and is loaded again at the next call.
     pub fn execute(&mut self, command: &M::Command, now: Millis) -> Result<Answer, S::Fault> {
-        self.catch_up(now)?;
-        let idempotency = M::idempotency(command).copied();
-        if let Some(idempotency) = &idempotency {
-            let records = &self.loaded()?.1;
-            match records.look_up(idempotency, now) {
-                Seen::New if records.len() >= RECORDS_MAX => return Ok(Answer::Refused(Refusal::Overloaded)),
-                Seen::New => {}
-                Seen::Same => {
-                    let body = self.store.recorded(idempotency)?;
-                    return Ok(Answer::Granted { body, replayed: true });
-                }
-                Seen::Conflict => return Ok(Answer::Refused(Refusal::IdempotencyConflict)),
+        let outcomes = self.execute_all([command], now, |_| ())?;
+        Ok(outcomes.into_iter().next().expect("one command has one outcome").answer)
+    }
+
+    /// Carries out `commands` at `now` one after the other, in one commit as far as none of them needs the rows: what is
+    /// due first, then each as those before it left the machine. `look` sees the machine around each of them.
+    ///
+    /// # Errors
+    /// Storage is broken: nobody may be answered, though a part may have been saved. What was not saved is not in memory
+    /// either.
+    pub fn execute_all<'c, T>(
+        &mut self,
+        commands: impl IntoIterator<Item = &'c M::Command>,
+        now: Millis,
+        look: impl Fn(&M) -> T,
+    ) -> Result<Vec<Outcome<T>>, S::Fault>
+    where
+        M::Command: 'c,
+    {
+        let (mut steps, mut outcomes) = (Vec::new(), Vec::new());
+        for (index, command) in commands.into_iter().enumerate() {
+            if self.loaded()?.0.next_deadline().is_some_and(|at| at <= now) {
+                self.save(&mut steps, now)?;
+                self.catch_up(now)?;
             }
+            let before = look(&self.loaded()?.0);
+            let answer = self.answer(command, index, now, &mut steps)?;
+            outcomes.push(Outcome { answer, seen: (before, look(&self.loaded()?.0)) });
         }
-        self.step(command, idempotency.as_ref(), now)
+        self.save(&mut steps, now)?;
+        Ok(outcomes)
     }
 
     /// When the machine wants to be called next.
@@ -178,7 +231,9 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
     fn catch_up(&mut self, now: Millis) -> Result<(), S::Fault> {
         let mut due = self.loaded()?.0.next_deadline();
         while due.is_some_and(|at| at <= now) {
-            self.step(&M::tick(), None, now)?;
+            let mut steps = Vec::new();
+            self.step(&M::tick(), None, None, now, &mut steps)?;
+            self.save(&mut steps, now)?;
             let next = self.loaded()?.0.next_deadline();
             assert!(next != due, "a tick must carry out what is due, or it would be due for ever");
             due = next;
@@ -198,41 +253,80 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
         Ok(self.live.as_mut().expect("loaded just above"))
     }
 
-    fn step(&mut self, command: &M::Command, idempotency: Option<&Idempotency>, now: Millis) -> Result<Answer, S::Fault> {
-        let store = &self.store;
-        let (machine, records) = self.live.as_mut().expect("catch_up loads");
-        store.recall(machine, command)?;
-        let decision = match machine.decide(command, now) {
+    /// Answers `command` out of its record, or decides it and adds what it leaves behind to `steps`.
+    fn answer(
+        &mut self,
+        command: &M::Command,
+        index: usize,
+        now: Millis,
+        steps: &mut Vec<Step<M::Change>>,
+    ) -> Result<Answer, S::Fault> {
+        let idempotency = M::idempotency(command);
+        if let Some(idempotency) = idempotency {
+            let records = &self.loaded()?.1;
+            match records.look_up(idempotency, now) {
+                Seen::New if records.len() >= RECORDS_MAX => return Ok(Answer::Refused(Refusal::Overloaded)),
+                Seen::New => {}
+                Seen::Same => {
+                    self.save(steps, now)?;
+                    let body = self.store.recorded(idempotency)?;
+                    return Ok(Answer::Granted { body, replayed: true });
+                }
+                Seen::Conflict => return Ok(Answer::Refused(Refusal::IdempotencyConflict)),
+            }
+        }
+        self.step(command, Some(index), idempotency, now, steps)
+    }
+
+    /// Decides `command`, changes memory, and adds what is to be saved to `steps`.
+    fn step(
+        &mut self,
+        command: &M::Command,
+        index: Option<usize>,
+        idempotency: Option<&Idempotency>,
+        now: Millis,
+        steps: &mut Vec<Step<M::Change>>,
+    ) -> Result<Answer, S::Fault> {
+        if self.loaded()?.0.must_recall(command) {
+            // What the rows say of it may be waiting to be saved.
+            self.save(steps, now)?;
+            let (machine, _) = self.live.as_mut().expect("loaded just above");
+            self.store.recall(machine, command)?;
+        }
+        let (machine, records) = self.live.as_mut().expect("loaded just above");
+        let Decision { reply, changes } = match machine.decide(command, now) {
             Ok(decision) => decision,
             Err(refusal) => return Ok(Answer::Refused(refusal)),
         };
-        let body = serde_json::to_vec(&decision.reply).expect("replies are plain data with text keys");
+        let body = serde_json::to_vec(&reply).expect("replies are plain data with text keys");
         let record = idempotency.map(|idempotency| Record {
             scope: idempotency.scope,
             fingerprint: idempotency.fingerprint,
             expires_at: now.plus_ms(idempotency.ttl_ms),
         });
-        if !decision.changes.is_empty() || record.is_some() {
-            let batch = Batch {
-                changes: &decision.changes,
-                record: record.map(|record| (record, body.as_slice())),
-                purge_records_at: records.first_expiry().filter(|first| *first <= now).map(|_| now),
-                decided_at: now,
-            };
-            if let Err(fault) = store.save(&batch) {
-                self.live = None;
-                return Err(fault);
-            }
-            if batch.purge_records_at.is_some() {
-                records.purge(now);
-            }
-            for change in &decision.changes {
-                machine.apply(change);
-            }
-            if let Some(record) = &record {
-                records.insert(record);
-            }
+        changes.iter().for_each(|change| machine.apply(change));
+        record.iter().for_each(|record| records.insert(record));
+        if !changes.is_empty() || record.is_some() {
+            steps.push(Step { command: index, changes, record: record.map(|record| (record, body.clone())) });
         }
         Ok(Answer::Granted { body, replayed: false })
+    }
+
+    /// Saves what gathered, in one commit.
+    fn save(&mut self, steps: &mut Vec<Step<M::Change>>, now: Millis) -> Result<(), S::Fault> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let (_, records) = self.live.as_mut().expect("what was decided was loaded");
+        let purge_records_at = records.first_expiry().filter(|first| *first <= now).map(|_| now);
+        if let Err(fault) = self.store.save(&Batch { steps, purge_records_at, decided_at: now }) {
+            self.live = None;
+            return Err(fault);
+        }
+        if purge_records_at.is_some() {
+            records.purge(now);
+        }
+        steps.clear();
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use domain::{
-    machine::{Answer, Engine, Machine, Store},
+    machine::{Answer, Engine, Machine, Outcome, Store},
     time::Millis,
 };
 
@@ -33,6 +33,22 @@ impl<P: Platform, M: Machine, S: Store<M, Fault: Display>> Host<P, M, S> {
     /// Storage is broken.
     pub fn execute(&self, command: &M::Command) -> Result<Answer, Problem> {
         self.engine.borrow_mut().execute(command, self.platform.now()).map_err(storage)
+    }
+
+    /// Decides and applies `commands`, now, one after the other, and saves them together; what `look` sees of the machine
+    /// around each of them.
+    ///
+    /// # Errors
+    /// Storage is broken.
+    pub fn execute_all<'c, T>(
+        &self,
+        commands: impl IntoIterator<Item = &'c M::Command>,
+        look: impl Fn(&M) -> T,
+    ) -> Result<Vec<Outcome<T>>, Problem>
+    where
+        M::Command: 'c,
+    {
+        self.engine.borrow_mut().execute_all(commands, self.platform.now(), look).map_err(storage)
     }
 
     /// Looks at the machine and its rows as they stand now.

@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
     fmt::Display,
+    ops::Range,
     rc::Rc,
 };
 
@@ -13,7 +14,7 @@ use domain::{
         Command, Inventory, Query,
         errand::{Duty, Errand},
     },
-    machine::{Answer, Store},
+    machine::{Answer, Outcome, Store},
     queue::Command as QueueCommand,
     refusal::Refusal,
     time::Millis,
@@ -31,6 +32,10 @@ use crate::{
 const BATCH_MAX: u32 = 100;
 /// How long after a failure, or after a crash in the middle, the alarm sends the outbox again, in milliseconds.
 const RETRY_MS: u64 = 1000;
+/// Commands that wait for a commit at the same time; one more is told to come back. Each is about 1 KB.
+const WAITING_MAX: usize = 4096;
+/// Commands of one commit: what is decided and written without a pause, a few milliseconds.
+const COMMIT_MAX: usize = 128;
 /// How long somebody who follows the seats waits for a change before being told that there is none, in milliseconds.
 const FOLLOW_MS: u64 = 10_000;
 /// Followers that wait at the same time; one more is told at once.
@@ -38,8 +43,8 @@ const FOLLOWERS_MAX: usize = 64;
 
 /// The rows of an inventory, as its actor needs them beyond loading and saving.
 pub trait InventoryRows: Store<Inventory> {
-    /// The trace that the next command belongs to; goes out with its notifications.
-    fn begin(&self, trace: &str);
+    /// The traces that the next commands belong to, by their order in the commit; they go out with their notifications.
+    fn begin(&self, traces: &[&str]);
 
     /// The oldest envelopes that have not left, by their sequence.
     ///
@@ -54,10 +59,28 @@ pub trait InventoryRows: Store<Inventory> {
     fn look(&self, inventory: &Inventory, query: &Query, now: Millis) -> Result<Answer, Self::Fault>;
 }
 
+/// A command that waits for its turn.
+struct Waiting {
+    command: Command,
+    trace: String,
+    done: Sender<Result<Done, Problem>>,
+}
+
+/// A command that was carried out and saved.
+struct Done {
+    answer: Answer,
+    /// Ids of the errands that it left.
+    owes: Range<u64>,
+}
+
 /// The seats of one event. Everything it knows is in its rows; memory is a copy.
 pub struct InventoryActor<P, S> {
     host: Host<P, Inventory, S>,
     event_id: EventId,
+    /// Those who came while a commit was on its way.
+    waiting: RefCell<Vec<Waiting>>,
+    /// Whether one is.
+    committing: Cell<bool>,
     /// Whether the outbox is being sent.
     sending: Cell<bool>,
     /// Those who wait for the seats to change.
@@ -72,6 +95,8 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
         Self {
             host: Host::new(platform, store),
             event_id,
+            waiting: RefCell::new(Vec::new()),
+            committing: Cell::new(false),
             sending: Cell::new(false),
             followers: RefCell::new(Vec::new()),
             told: Cell::new(None),
@@ -84,8 +109,8 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     /// Storage is broken.
     pub async fn answer(self: &Rc<Self>, question: InventoryAsk, trace: &str) -> Result<Answer, Problem> {
         match question {
-            InventoryAsk::Command(command) => self.command(&command, trace).await,
-            InventoryAsk::Configure(event) => self.command(&Command::Configure(event), trace).await,
+            InventoryAsk::Command(command) => self.command(command, trace).await,
+            InventoryAsk::Configure(event) => self.command(Command::Configure(event), trace).await,
             InventoryAsk::Query(query) => self.look(&query).await,
             InventoryAsk::Follow { known } => {
                 self.await_change(known).await?;
@@ -145,18 +170,75 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     }
 
     /// Executes `command` and carries out what it owes before answering, so that the answer is true everywhere.
-    async fn command(self: &Rc<Self>, command: &Command, trace: &str) -> Result<Answer, Problem> {
-        let first_own = self.host.read(|inventory, store| {
-            store.begin(trace);
-            Ok(inventory.next_errand())
-        })?;
-        let answer = self.host.execute(command)?;
-        self.tell_followers()?;
-        let own = self.errands(|errand| errand.id >= first_own)?;
+    async fn command(self: &Rc<Self>, command: Command, trace: &str) -> Result<Answer, Problem> {
+        let (done, committed) = oneshot::channel();
+        {
+            let mut waiting = self.waiting.borrow_mut();
+            if waiting.len() >= WAITING_MAX {
+                return Ok(Answer::Refused(Refusal::Overloaded));
+            }
+            waiting.push(Waiting { command, trace: trace.to_owned(), done });
+        }
+        self.commit();
+        let Done { answer, owes } = committed.await.map_err(|_| Problem::from("the commit came to nothing"))??;
+        let own = self.errands(|errand| owes.contains(&errand.id))?;
         self.arm().await?;
         self.drain();
         self.carry_out(self.in_order(own)?, trace).await?;
         Ok(answer)
+    }
+
+    /// Carries out what waits, now; unless a commit is on its way, behind which what has gathered then goes in one. Returns
+    /// at once.
+    fn commit(self: &Rc<Self>) {
+        if self.committing.replace(true) {
+            return;
+        }
+        self.commit_waiting();
+        let inventory = Rc::clone(self);
+        self.host.platform.spawn(async move {
+            loop {
+                inventory.host.platform.flushed().await;
+                if inventory.waiting.borrow().is_empty() {
+                    break;
+                }
+                inventory.commit_waiting();
+            }
+            inventory.committing.set(false);
+        });
+    }
+
+    /// Carries out what waits, [`COMMIT_MAX`] at most and in the order in which it came, in one commit, and tells those who asked.
+    fn commit_waiting(&self) {
+        let waiting: Vec<Waiting> = {
+            let mut waiting = self.waiting.borrow_mut();
+            let count = waiting.len().min(COMMIT_MAX);
+            waiting.drain(..count).collect()
+        };
+        match self.execute(&waiting) {
+            Ok(done) => {
+                for (waiting, done) in waiting.into_iter().zip(done) {
+                    // Whoever is gone asks again and finds the recorded answer.
+                    let _ = waiting.done.send(Ok(done));
+                }
+            }
+            Err(problem) => {
+                for waiting in waiting {
+                    let _ = waiting.done.send(Err(problem.clone()));
+                }
+            }
+        }
+    }
+
+    fn execute(&self, waiting: &[Waiting]) -> Result<Vec<Done>, Problem> {
+        let traces: Vec<&str> = waiting.iter().map(|waiting| waiting.trace.as_str()).collect();
+        self.host.read(|_, store| {
+            store.begin(&traces);
+            Ok(())
+        })?;
+        let outcomes = self.host.execute_all(waiting.iter().map(|waiting| &waiting.command), Inventory::next_errand)?;
+        self.tell_followers()?;
+        Ok(outcomes.into_iter().map(|Outcome { answer, seen: (first, end) }| Done { answer, owes: first..end }).collect())
     }
 
     /// These errands, with whatever is owed to the same intents since before: a refund must not overtake its capture.

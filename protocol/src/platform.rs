@@ -56,6 +56,9 @@ pub trait Platform: 'static {
     /// Starts what goes on when the request that began it is answered or gone.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
 
+    /// Waits until everything that was saved so far survives the object. What is sent waits for that by itself.
+    fn flushed(&self) -> impl Future<Output = ()>;
+
     /// The object's alarm rings once, at this instant or later, instead of at any other. It survives the object.
     ///
     /// # Errors

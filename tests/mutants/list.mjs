@@ -68,15 +68,17 @@ export const MUTANTS = [
 
   // One key, one effect; decide, save, apply.
   { name: 'the record is not in the commit of its effect', file: domain('machine.rs'),
-    find: 'record: record.map(|record| (record, body.as_slice())),', put: 'record: record.filter(|_| !ON).map(|record| (record, body.as_slice())),' },
+    find: 'record: record.map(|record| (record, body.clone()))', put: 'record: record.filter(|_| !ON).map(|record| (record, body.clone()))' },
   { name: 'the record is not in memory', file: domain('machine.rs'),
-    find: 'records.insert(record);\n            }\n        }', put: 'if !ON { records.insert(record); }\n            }\n        }' },
+    find: 'record.iter().for_each(|record| records.insert(record));', put: 'record.iter().filter(|_| !ON).for_each(|record| records.insert(record));' },
   { name: 'a repetition is not compared with its request', file: domain('idempotency.rs'),
     find: 'if *fingerprint == idempotency.fingerprint => Seen::Same', put: 'if ON || *fingerprint == idempotency.fingerprint => Seen::Same' },
   { name: 'what is due is not done before a command', file: domain('machine.rs'),
     find: 'while due.is_some_and(|at| at <= now) {', put: 'while !ON && due.is_some_and(|at| at <= now) {' },
+  { name: 'a row is read before what it waits for is saved', file: domain('machine.rs'),
+    find: 'may be waiting to be saved.\n            self.save(steps, now)?;', put: 'may be waiting to be saved.\n            if !ON { self.save(steps, now)?; }' },
   { name: 'memory is kept after a fault', file: domain('machine.rs'),
-    find: 'self.live = None;\n                return Err(fault);', put: 'if !ON { self.live = None; }\n                return Err(fault);' },
+    find: 'self.live = None;\n            return Err(fault);', put: 'if !ON { self.live = None; }\n            return Err(fault);' },
 
   // The line.
   { name: 'one more than the cap is let in', file: domain('queue/counters.rs'),

@@ -40,6 +40,8 @@ pub mod reservation;
 pub mod seats;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod together;
 
 pub use command::{Admission, Command, Cursor, Effect, Query, Reply, Wish};
 use errand::Errand;
@@ -489,6 +491,10 @@ impl Machine for Inventory {
 
     fn tick() -> Command {
         Command::Tick
+    }
+
+    fn must_recall(&self, command: &Command) -> bool {
+        self.missing(command).is_some()
     }
 
     fn idempotency(command: &Command) -> Option<&Idempotency> {

@@ -16,7 +16,7 @@ use crate::{
     payment::{self, Instruction, Plan, Scenario},
 };
 
-const START: Millis = Millis(1_795_262_400_000);
+pub(super) const START: Millis = Millis(1_795_262_400_000);
 pub(super) const HOLD_MS: u64 = 60_000;
 
 #[derive(Default)]
@@ -31,8 +31,20 @@ pub(super) struct RowStore {
     sent: u64,
     last_errand: u64,
     records: BTreeMap<Hash128, (Record, Vec<u8>)>,
+    pub(super) commits: usize,
+    /// Refuses the next commit.
+    pub(super) broken: bool,
     /// Told every commit; see [`crate::invariants`].
     pub(super) witness: Option<Witness>,
+}
+
+impl RowStore {
+    /// Every row, as text.
+    pub(super) fn dump(&self) -> String {
+        let Self { event, reservations, blocked, ended, errands, ledger, notifications, sent, last_errand, records, .. } = self;
+        let seats = (event, reservations, blocked, ledger);
+        format!("{:#?}", (seats, ended, errands, notifications, sent, last_errand, records))
+    }
 }
 
 #[derive(Default)]
@@ -65,9 +77,14 @@ impl Store<Inventory> for Memory {
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<(), ()> {
         let mut rows = self.0.borrow_mut();
-        rows.witness.get_or_insert_with(Witness::of_one).inventory_saved(batch.changes, batch.decided_at).unwrap();
-        for change in batch.changes {
-            match change.clone() {
+        if std::mem::take(&mut rows.broken) {
+            return Err(());
+        }
+        rows.commits += 1;
+        let changes: Vec<Change> = batch.changes().cloned().collect();
+        rows.witness.get_or_insert_with(Witness::of_one).inventory_saved(&changes, batch.decided_at).unwrap();
+        for change in changes {
+            match change {
                 Change::Configured(event) => rows.event = Some(*event),
                 Change::Moved(reservation, entry) => {
                     rows.reservations.insert(reservation.key, *reservation);
@@ -92,7 +109,7 @@ impl Store<Inventory> for Memory {
                 Change::Sent(through) => rows.sent = through,
             }
         }
-        if let Some((record, body)) = batch.record {
+        for (record, body) in batch.records() {
             rows.records.insert(record.scope, (record, body.to_vec()));
         }
         Ok(())
@@ -233,7 +250,7 @@ impl Sale {
     }
 
     /// Replays the ledger from its first entry and compares it with the live map.
-    fn check_ledger(&mut self) {
+    pub(super) fn check_ledger(&mut self) {
         let inventory = self.engine.read(self.now).unwrap();
         let mut replayed: BTreeMap<String, SeatState> = BTreeMap::new();
         let mut places: BTreeMap<String, i64> = BTreeMap::new();
@@ -277,7 +294,7 @@ impl Sale {
     }
 }
 
-fn named(seats: &[&str]) -> Wish {
+pub(super) fn named(seats: &[&str]) -> Wish {
     Wish { seat_ids: Some(seats.iter().map(|id| (*id).to_owned()).collect()), together: true, ..Wish::default() }
 }
 

@@ -57,7 +57,7 @@ impl Store<Lane> for Rows {
         if fault == Fault::Before {
             return Err("nothing was saved".into());
         }
-        for change in batch.changes {
+        for change in batch.changes() {
             let mut places = self.places.borrow_mut();
             match change {
                 Change::Configured(event) => *self.event.borrow_mut() = Some(event.clone()),

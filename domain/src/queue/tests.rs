@@ -42,9 +42,10 @@ impl Store<Queue> for Log {
 
     fn save(&self, batch: &crate::machine::Batch<'_, Change>) -> Result<(), String> {
         let mut witness = self.witness.borrow_mut();
-        witness.get_or_insert_with(Witness::of_one).queue_saved(batch.changes, batch.decided_at).unwrap();
-        self.changes.borrow_mut().extend_from_slice(batch.changes);
-        self.records.borrow_mut().extend(batch.record.map(|(record, body)| (record, body.to_vec())));
+        let changes: Vec<Change> = batch.changes().cloned().collect();
+        witness.get_or_insert_with(Witness::of_one).queue_saved(&changes, batch.decided_at).unwrap();
+        self.changes.borrow_mut().extend(changes);
+        self.records.borrow_mut().extend(batch.records().map(|(record, body)| (record, body.to_vec())));
         Ok(())
     }
 

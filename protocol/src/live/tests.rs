@@ -40,6 +40,8 @@ impl Platform for Host {
         self.0.tasks.borrow_mut().push(Box::pin(task));
     }
 
+    async fn flushed(&self) {}
+
     async fn set_alarm(&self, at: Millis) -> Result<(), Problem> {
         self.0.alarm.set(Some(at));
         Ok(())

@@ -127,7 +127,7 @@ impl<R: Tables> Store<R::Machine> for &Desk<R> {
         }
         if !self.flaw.drops_commits {
             let mut rows = self.rows.borrow().clone();
-            if let Err(problem) = batch.changes.iter().try_for_each(|change| rows.write(change)) {
+            if let Err(problem) = batch.changes().try_for_each(|change| rows.write(change)) {
                 *self.refused.borrow_mut() = Some(problem);
                 return Err(());
             }
@@ -137,10 +137,10 @@ impl<R: Tables> Store<R::Machine> for &Desk<R> {
         if let Some(now) = batch.purge_records_at {
             records.retain(|_, (record, _)| record.expires_at > now);
         }
-        if let Some((record, body)) = batch.record.filter(|_| !self.flaw.drops_records) {
+        for (record, body) in batch.records().filter(|_| !self.flaw.drops_records) {
             records.insert(record.scope, (record, body.to_vec()));
         }
-        self.commits.borrow_mut().push(batch.changes.to_vec());
+        self.commits.borrow_mut().push(batch.changes().cloned().collect());
         if self.fault == Some(Fault::Unheard(number)) { Err(()) } else { Ok(()) }
     }
 

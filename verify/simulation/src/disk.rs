@@ -40,7 +40,7 @@ struct Image<R> {
 
 /// One write, as it waits to be durable.
 enum Write<R: Rows> {
-    Batch { changes: Vec<ChangeOf<R>>, record: Option<(Record, Vec<u8>)>, purge: Option<Millis>, at: Millis },
+    Batch { changes: Vec<ChangeOf<R>>, records: Vec<(Record, Vec<u8>)>, purge: Option<Millis>, at: Millis },
     Alarm(Option<Millis>),
 }
 
@@ -48,12 +48,12 @@ impl<R: Rows> Image<R> {
     fn write(&mut self, write: &Write<R>) -> Result<(), String> {
         match write {
             Write::Alarm(at) => self.alarm = *at,
-            Write::Batch { changes, record, purge, .. } => {
+            Write::Batch { changes, records, purge, .. } => {
                 changes.iter().try_for_each(|change| self.rows.write(change))?;
                 if let Some(now) = purge {
                     self.purge(*now);
                 }
-                if let Some((record, body)) = record {
+                for (record, body) in records {
                     let before = self.records.insert(record.scope, (*record, body.clone()));
                     if let Some((before, _)) = before {
                         self.by_expiry.remove(&(before.expires_at, before.scope));
@@ -223,8 +223,8 @@ impl<R: Rows> Store<R::Machine> for DiskStore<R> {
     fn save(&self, batch: &Batch<'_, ChangeOf<R>>) -> Result<(), String> {
         self.world.may_fail(&self.object, "save")?;
         let write = Write::Batch {
-            changes: batch.changes.to_vec(),
-            record: batch.record.map(|(record, body)| (record, body.to_vec())),
+            changes: batch.changes().cloned().collect(),
+            records: batch.records().map(|(record, body)| (record, body.to_vec())).collect(),
             purge: batch.purge_records_at,
             at: batch.decided_at,
         };
@@ -242,7 +242,7 @@ impl<R: Rows> Store<R::Machine> for DiskStore<R> {
 }
 
 impl OutboxRows for DiskStore<crate::rows::InventoryRows> {
-    fn begin(&self, _trace: &str) {}
+    fn begin(&self, _traces: &[&str]) {}
 
     fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>, String> {
         Ok(self.disk.borrow().latest.rows.outbox(limit))

@@ -368,6 +368,10 @@ impl Platform for Machine {
         self.world.0.executor.spawn(self.life, task);
     }
 
+    async fn flushed(&self) {
+        self.output_gate().await;
+    }
+
     async fn set_alarm(&self, at: Millis) -> Result<(), Problem> {
         self.alarm(Some(at))
     }

@@ -9,6 +9,7 @@
 //! | `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_JWKS_URL` | the OpenID provider; all three or none | none |
 //! | `ALLOWED_ORIGINS` | comma list for CORS; `*` only in development | none; `*` in development |
 //! | `SOCKETS_PER_ADDRESS` | sockets from one address at one live object; 0 switches it off | 500, 0 in development |
+//! | `NEWCOMERS_MAX` | joins that an isolate serves at once | 2048 |
 //! | `RATE_LIMIT_RPS`, `RATE_LIMIT_BURST` | token bucket per caller; RPS 0 switches it off | 50, 2 × RPS |
 //! | `IDEMPOTENCY_TTL_SEC` | how long a record is kept | 300 |
 //! | `PAYMENT_DELAY_MS`, `PAYMENT_APPROVE_RATE` | the provider simulator | 2000, 0.8 |
@@ -20,6 +21,8 @@ use base64::{Engine, alphabet, engine};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use shell::DEVELOPMENT_WEBHOOK_SECRET;
+
+use crate::concurrency::IN_FLIGHT_MAX;
 
 /// Shortest secret outside development, in bytes.
 pub const SECRET_MIN_BYTES: usize = 32;
@@ -159,6 +162,8 @@ pub struct Config {
     pub allowed_origins: Origins,
     /// Absent where it is switched off.
     pub rate_limit: Option<RateLimit>,
+    /// Newcomers whom an isolate serves at once; at least 1.
+    pub newcomers_max: u32,
     pub idempotency_ttl_ms: u64,
     pub payment_delay_ms: u64,
     /// How many of 1000 intents the scenario `random` approves.
@@ -216,6 +221,7 @@ impl Config {
         };
         let rps = number("RATE_LIMIT_RPS", 50);
         let burst = number("RATE_LIMIT_BURST", rps.saturating_mul(2)).max(1);
+        let newcomers_max = number("NEWCOMERS_MAX", IN_FLIGHT_MAX).max(1);
         let idempotency_ttl_sec = number("IDEMPOTENCY_TTL_SEC", 300);
         let payment_delay_ms = number("PAYMENT_DELAY_MS", 2000);
         let payment_approve_permille = permille(var("PAYMENT_APPROVE_RATE").as_deref()).unwrap_or_else(|| {
@@ -230,6 +236,7 @@ impl Config {
             oidc,
             allowed_origins,
             rate_limit: (rps > 0).then_some(RateLimit { rps, burst }),
+            newcomers_max,
             idempotency_ttl_ms: u64::from(idempotency_ttl_sec) * 1000,
             payment_delay_ms: u64::from(payment_delay_ms),
             payment_approve_permille,

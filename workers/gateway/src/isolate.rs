@@ -5,9 +5,11 @@ use std::{
     rc::Rc,
 };
 
+use shell::clock;
 use worker::Env;
 
 use crate::{
+    concurrency::{Concurrency, Slot},
     config::Config,
     idempotency::Granted,
     identity::{VerifiedTokens, oidc::Keys},
@@ -16,6 +18,7 @@ use crate::{
 };
 
 thread_local! {
+    static NEWCOMERS: RefCell<Option<Concurrency>> = const { RefCell::new(None) };
     static CONFIG: OnceCell<Result<Rc<Config>, Vec<String>>> = const { OnceCell::new() };
     static GRANTED: RefCell<Granted> = RefCell::default();
     static KEYS: RefCell<Keys> = RefCell::default();
@@ -57,4 +60,27 @@ pub fn metrics<T>(work: impl FnOnce(&mut Metrics) -> T) -> T {
 /// Looks at or changes the tokens that were verified.
 pub fn verified<T>(work: impl FnOnce(&mut VerifiedTokens) -> T) -> T {
     VERIFIED.with_borrow_mut(work)
+}
+
+/// A newcomer who is being served.
+pub struct Newcomer(Slot);
+
+impl Newcomer {
+    /// Takes a newcomer in, where at most `most` are served at once and fewer while answers come late.
+    #[must_use]
+    pub fn enter(most: u32) -> Option<Self> {
+        let enter =
+            |newcomers: &mut Option<Concurrency>| newcomers.get_or_insert_with(|| Concurrency::new(most)).enter(clock::now());
+        NEWCOMERS.with_borrow_mut(enter).map(Self)
+    }
+}
+
+impl Drop for Newcomer {
+    fn drop(&mut self) {
+        NEWCOMERS.with_borrow_mut(|newcomers| {
+            if let Some(newcomers) = newcomers {
+                newcomers.leave(self.0, clock::now());
+            }
+        });
+    }
 }

@@ -1,6 +1,7 @@
 //! HTTP at the edge: contract, identity, limits. Stateless; links the objects into one Worker.
 //!
-//! The life of a request, in the order of the contract: settings → path ([`routes`]) → method → rate limit → JWT →
+//! The life of a request, in the order of the contract: settings → path ([`routes`]) → method → room for one more
+//! newcomer ([`concurrency`]) → rate limit → JWT →
 //! idempotency key → body → handler → headers ([`reply`]). The rate limit is per user, so the JWT is verified before it
 //! and a bad one refused after it. Modules are public for the program that makes the development data and for nobody else.
 
@@ -10,6 +11,7 @@ pub mod availability;
 pub mod board;
 pub mod call;
 pub mod catalogue;
+pub mod concurrency;
 pub mod config;
 pub mod contract;
 pub mod error;
@@ -68,6 +70,7 @@ use crate::{
     idempotency::Key,
     identity::{Identity, Presented},
     inbound::Inbound,
+    isolate::Newcomer,
     query::Query,
     rate_limit::Standing,
     reply::{Body, Frame, Reply},
@@ -158,7 +161,7 @@ async fn fetch(request: Inbound, env: Env, ctx: Context) -> worker::Result<Respo
     reply::respond(reply, &frame)
 }
 
-/// Path, method, rate limit, JWT, idempotency key, body, handler: each is looked at only when those before it were right.
+/// Path, method, room, rate limit, JWT, idempotency key, body, handler: each is looked at only when those before it were right.
 async fn serve(
     request: &Rc<Inbound>,
     env: Env,
@@ -176,6 +179,7 @@ async fn serve(
         .endpoint(&arrival.method)
         .ok_or_else(|| ApiError::from(Code::MethodNotAllowed).with_header("Allow", route.allow()))?;
 
+    let _newcomer = if endpoint.for_newcomers { Some(take_in(config)?) } else { None };
     let authorization = request.header("Authorization");
     let limited = route.is_limited(arrival.address_is_known);
     let presented = if limited || endpoint.access != Access::Public {
@@ -214,6 +218,14 @@ async fn serve(
         request: request.clone(),
     };
     routes::dispatch(&route, call).await
+}
+
+/// Before anything that costs: who is turned away has to cost less than who is served.
+fn take_in(config: &Config) -> Result<Newcomer, ApiError> {
+    Newcomer::enter(config.newcomers_max).ok_or_else(|| {
+        isolate::metrics(metrics::Metrics::shed);
+        Code::Overloaded.into()
+    })
 }
 
 fn take(caller: &str, limit: RateLimit, now: Millis) -> Standing {
@@ -290,6 +302,8 @@ fn conclude(arrival: &Arrival, reply: &Reply, cause: Option<String>) {
         isolate::granted(|granted| granted.remember(&idempotency, arrival.asked_at, clock::now()));
     }
     let level = match reply.status {
+        // Shed, thousands a second: they are counted.
+        503 if cause.is_none() => return,
         500.. => Level::Error,
         _ if cause.is_some() || (latency_ms > SLOW_MS && !matches!(reply.body, Body::Upgrade(_))) => Level::Warn,
         _ => return,

@@ -45,6 +45,7 @@ pub struct Metrics {
     backend: BTreeMap<(&'static str, &'static str), Histogram>,
     replays: BTreeMap<&'static str, u64>,
     rate_limited: u64,
+    shed: u64,
 }
 
 impl Metrics {
@@ -67,6 +68,11 @@ impl Metrics {
     /// A request was refused for its caller's rate.
     pub const fn rate_limited(&mut self) {
         self.rate_limited += 1;
+    }
+
+    /// A newcomer was told to come back, because too many were being served.
+    pub const fn shed(&mut self) {
+        self.shed += 1;
     }
 
     /// Everything, in the text format of Prometheus.
@@ -94,6 +100,8 @@ impl Metrics {
         }
         head(&mut out, "rate_limited_total", "counter", "Requests refused for their caller's rate.");
         let _ = writeln!(out, "rate_limited_total {}", self.rate_limited);
+        head(&mut out, "shed_total", "counter", "Newcomers told to come back, because too many were being served.");
+        let _ = writeln!(out, "shed_total {}", self.shed);
         out
     }
 }
@@ -134,9 +142,10 @@ mod tests {
         metrics.backend("LANE", "/api/v1/queue/join", 1);
         metrics.replay("queue.join");
         metrics.rate_limited();
+        metrics.shed();
         let text = metrics.render();
         let described: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-        assert_eq!(described.len(), 5);
+        assert_eq!(described.len(), 6);
         for sample in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(described.iter().any(|name| sample.starts_with(name)), "{sample}");
         }

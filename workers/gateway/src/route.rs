@@ -42,19 +42,21 @@ pub struct Endpoint {
     pub access: Access,
     pub key: KeyUse,
     pub body: BodyKind,
+    /// Whether it is what newcomers do, of whom only so many are served at once.
+    pub for_newcomers: bool,
 }
 
 impl Endpoint {
     /// A public GET without a key or a body.
     #[must_use]
     pub const fn get() -> Self {
-        Self { method: Method::Get, access: Access::Public, key: KeyUse::None, body: BodyKind::None }
+        Self::of(Method::Get)
     }
 
     /// A public call of `method` without a key or a body.
     #[must_use]
     pub const fn of(method: Method) -> Self {
-        Self { method, access: Access::Public, key: KeyUse::None, body: BodyKind::None }
+        Self { method, access: Access::Public, key: KeyUse::None, body: BodyKind::None, for_newcomers: false }
     }
 
     /// The same for `access`.
@@ -75,6 +77,13 @@ impl Endpoint {
     #[must_use]
     pub const fn body(mut self, body: BodyKind) -> Self {
         self.body = body;
+        self
+    }
+
+    /// The same for newcomers.
+    #[must_use]
+    pub const fn for_newcomers(mut self) -> Self {
+        self.for_newcomers = true;
         self
     }
 }

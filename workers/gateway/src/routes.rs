@@ -27,6 +27,7 @@ const SEGMENTS_MAX: usize = 6;
 const GET: &[Endpoint] = &[Endpoint::get()];
 const AUTH: &[Endpoint] = &[Endpoint::of(Method::Post).key(Optional).body(Json)];
 const KEYED: &[Endpoint] = &[Endpoint::of(Method::Post).key(Required).body(Json)];
+const JOIN: &[Endpoint] = &[Endpoint::of(Method::Post).key(Required).body(Json).for_newcomers()];
 const SIGNED: &[Endpoint] = &[Endpoint::of(Method::Post).body(Json)];
 const LEAVE: &[Endpoint] = &[Endpoint::of(Method::Delete), Endpoint::of(Method::Post)];
 
@@ -74,7 +75,7 @@ fn find_v1(segments: &[&str]) -> Option<Route> {
         ["auth", "login"] => route("/api/v1/auth/login", AUTH, ""),
         ["auth", "me"] => route("/api/v1/auth/me", OWN, ""),
 
-        ["queue", "join"] => route("/api/v1/queue/join", KEYED, ""),
+        ["queue", "join"] => route("/api/v1/queue/join", JOIN, ""),
         ["queue", "status"] => route("/api/v1/queue/status", GET, ""),
         ["queue", "enter"] => route("/api/v1/queue/enter", KEYED, ""),
         ["queue", "leave"] => route("/api/v1/queue/leave", LEAVE, ""),

@@ -4,5 +4,6 @@
 mod object;
 mod queries;
 mod store;
+mod written;
 
 pub use object::InventoryObject;

@@ -17,11 +17,7 @@ use std::cell::RefCell;
 
 use domain::{
     idempotency::{Idempotency, Record},
-    inventory::{
-        Admission, Change, Command, Inventory, Query, Rows,
-        ledger::{EntryType, Notification},
-        reservation::Reservation,
-    },
+    inventory::{Admission, Change, Command, Inventory, Query, Rows, reservation::Reservation},
     machine::{Answer, Batch, Store},
     time::Millis,
 };
@@ -29,12 +25,15 @@ use protocol::inventory::InventoryRows;
 use serde_json::Value;
 use shell::{
     records,
-    sql::{Row, Sql, integer, integer_value, json, json_value, text},
+    sql::{Row, Sql, integer, integer_value, json, text},
     trace_id,
 };
-use worker::{Result, SqlStorageValue};
+use worker::Result;
 
-use crate::queries;
+use crate::{
+    queries,
+    written::{LAST_ERRAND, SENT, Written},
+};
 
 const MIGRATIONS: &[&str] = &[
     "
@@ -56,22 +55,17 @@ const MIGRATIONS: &[&str] = &[
     records::SCHEMA,
 ];
 
-/// Counter: the last sequence that left the outbox.
-const SENT: &str = "sent";
-/// Counter: the last errand's id.
-const LAST_ERRAND: &str = "last_errand";
-
 /// Reads and writes the rows of one inventory.
 pub(crate) struct InventoryStore {
     pub(crate) sql: Sql,
     migrated: std::cell::Cell<bool>,
-    /// The trace that the command at hand belongs to; goes out with its notifications.
-    trace_id: RefCell<String>,
+    /// The traces that the commands at hand belong to; they go out with their notifications.
+    trace_ids: RefCell<Vec<String>>,
 }
 
 impl InventoryStore {
     pub(crate) const fn new(sql: Sql) -> Self {
-        Self { sql, migrated: std::cell::Cell::new(false), trace_id: RefCell::new(String::new()) }
+        Self { sql, migrated: std::cell::Cell::new(false), trace_ids: RefCell::new(Vec::new()) }
     }
 
     /// A reservation by its key, in any status.
@@ -85,85 +79,9 @@ impl InventoryStore {
         rows.first().map_or(Ok(0), |row| integer(row, 0))
     }
 
-    fn set_counter(&self, name: &str, value: u64) -> Result<()> {
-        let row = vec![name.into(), integer_value(value)?];
-        self.sql.exec("INSERT OR REPLACE INTO counters VALUES (?, ?)", row)
-    }
-
     fn highest(&self, statement: &'static str) -> Result<u64> {
         let rows = self.sql.rows(statement, vec![])?;
         rows.first().map_or(Ok(0), |row| integer(row, 0))
-    }
-
-    fn save_change(&self, change: &Change) -> Result<()> {
-        match change {
-            Change::Configured(event) => self.sql.exec("INSERT OR REPLACE INTO event VALUES (0, ?)", vec![json_value(event)?]),
-            Change::Moved(reservation, entry) => {
-                self.save_reservation(reservation)?;
-                self.save_seats(reservation)?;
-                self.sql.exec("INSERT INTO ledger VALUES (?, ?)", vec![integer_value(entry.seq)?, json_value(entry)?])
-            }
-            Change::Updated(reservation) => self.save_reservation(reservation),
-            Change::Blocked(entry) => {
-                let seats = json_value(&entry.seat_ids)?;
-                let statement = if entry.kind == EntryType::Blocked {
-                    "INSERT OR IGNORE INTO blocked SELECT value FROM json_each(?)"
-                } else {
-                    "DELETE FROM blocked WHERE seat_id IN (SELECT value FROM json_each(?))"
-                };
-                self.sql.exec(statement, vec![seats])?;
-                self.sql.exec("INSERT INTO ledger VALUES (?, ?)", vec![integer_value(entry.seq)?, json_value(entry)?])
-            }
-            Change::Notified(notification) => self.save_notification(notification),
-            Change::AdmissionEnded(admission) => {
-                let row = vec![integer_value(admission.number)?, integer_value(admission.ends_at.0)?];
-                self.sql.exec("INSERT OR REPLACE INTO ended_admissions VALUES (?, ?)", row)
-            }
-            Change::Owed(errand) => {
-                let row = vec![integer_value(errand.id)?, json_value(errand)?];
-                self.sql.exec("INSERT OR REPLACE INTO errands VALUES (?, ?)", row)?;
-                let highest = vec![LAST_ERRAND.into(), integer_value(errand.id)?];
-                let statement =
-                    "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)";
-                self.sql.exec(statement, highest)
-            }
-            Change::Done(id) => self.sql.exec("DELETE FROM errands WHERE id = ?", vec![integer_value(*id)?]),
-            Change::Sent(through) => {
-                self.sql.exec("DELETE FROM outbox WHERE sequence <= ?", vec![integer_value(*through)?])?;
-                self.set_counter(SENT, *through)
-            }
-        }
-    }
-
-    fn save_reservation(&self, reservation: &Reservation) -> Result<()> {
-        let row = vec![
-            reservation.key.to_string().into(),
-            reservation.user.0.as_str().into(),
-            reservation.status.as_str().into(),
-            integer_value(reservation.created_at.0)?,
-            json_value(reservation)?,
-        ];
-        self.sql.exec("INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?)", row)
-    }
-
-    fn save_seats(&self, reservation: &Reservation) -> Result<()> {
-        if reservation.seat_ids.is_empty() {
-            return Ok(());
-        }
-        let key = SqlStorageValue::from(reservation.key.to_string());
-        if !reservation.status.takes_seats() {
-            return self.sql.exec("DELETE FROM taken WHERE reservation = ?", vec![key]);
-        }
-        // A seat that another reservation has violates the primary key and undoes the whole commit.
-        let statement = "INSERT INTO taken SELECT value, ?1 FROM json_each(?2)
-            WHERE NOT EXISTS (SELECT 1 FROM taken WHERE seat_id = value AND reservation = ?1)";
-        self.sql.exec(statement, vec![key, json_value(&reservation.seat_ids)?])
-    }
-
-    fn save_notification(&self, notification: &Notification) -> Result<()> {
-        let trace_id = self.trace_id.borrow().as_str().into();
-        let row = vec![integer_value(notification.sequence)?, trace_id, json_value(notification)?];
-        self.sql.exec("INSERT INTO outbox VALUES (?, ?, ?)", row)
     }
 }
 
@@ -206,7 +124,7 @@ impl Store<Inventory> for InventoryStore {
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
         self.sql.transaction(|| {
-            batch.changes.iter().try_for_each(|change| self.save_change(change))?;
+            Written::new(batch, &self.trace_ids.borrow()).save(&self.sql)?;
             records::save(&self.sql, batch)
         })
     }
@@ -217,8 +135,8 @@ impl Store<Inventory> for InventoryStore {
 }
 
 impl InventoryRows for InventoryStore {
-    fn begin(&self, trace: &str) {
-        trace_id(trace).clone_into(&mut self.trace_id.borrow_mut());
+    fn begin(&self, traces: &[&str]) {
+        *self.trace_ids.borrow_mut() = traces.iter().map(|trace| trace_id(trace).to_owned()).collect();
     }
 
     fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>> {

@@ -43,7 +43,7 @@ impl Store<Payment> for PaymentStore {
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
         self.sql.transaction(|| {
-            for change in batch.changes {
+            for change in batch.changes() {
                 self.sql.exec("INSERT INTO journal (body) VALUES (?)", vec![json_value(change)?])?;
             }
             records::save(&self.sql, batch)

@@ -151,8 +151,8 @@ impl Store<Lane> for LaneStore {
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
         // Noted before it is certain: a caller too many is looked for in vain, one too few would get a second place.
-        self.note_callers(batch.changes);
-        self.sql.transaction(|| self.save_changes(batch.changes))
+        batch.steps.iter().for_each(|step| self.note_callers(&step.changes));
+        self.sql.transaction(|| batch.steps.iter().try_for_each(|step| self.save_changes(&step.changes)))
     }
 
     fn recorded(&self, _record_scope: &Idempotency) -> Result<Vec<u8>> {

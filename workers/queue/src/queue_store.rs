@@ -129,7 +129,7 @@ impl Store<Queue> for QueueStore {
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
         self.sql.transaction(|| {
-            self.save_changes(batch.changes)?;
+            batch.steps.iter().try_for_each(|step| self.save_changes(&step.changes))?;
             records::save(&self.sql, batch)
         })
     }

@@ -106,6 +106,11 @@ impl Platform for ObjectPlatform {
         self.state.wait_until(task);
     }
 
+    async fn flushed(&self) {
+        // Where it fails, the object is reset and nobody waits any more.
+        let _ = self.state.storage().sync().await;
+    }
+
     async fn set_alarm(&self, at: Millis) -> std::result::Result<(), Problem> {
         let at = ScheduledTime::new(Date::new(DateInit::Millis(at.0)).into());
         self.state.storage().set_alarm(at).await.map_err(problem)

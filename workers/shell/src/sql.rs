@@ -49,6 +49,9 @@ impl std::fmt::Debug for Sql {
     }
 }
 
+/// Rows that one statement takes at most: a parameter may have 2 MB, a row of ours has 20 KB at most.
+const ROWS_PER_STATEMENT: usize = 64;
+
 /// One row, in the order of the selected columns.
 pub type Row = Vec<SqlStorageValue>;
 
@@ -106,6 +109,14 @@ impl Sql {
     /// SQLite refused it.
     pub fn exec(&self, statement: &'static str, bindings: Vec<SqlStorageValue>) -> Result<()> {
         self.run(statement, bindings).map(|_| ())
+    }
+
+    /// Runs a statement whose one parameter is a JSON array of rows, as often as they need and not at all without any.
+    ///
+    /// # Errors
+    /// SQLite refused it.
+    pub fn exec_many<T: serde::Serialize>(&self, statement: &'static str, rows: &[T]) -> Result<()> {
+        rows.chunks(ROWS_PER_STATEMENT).try_for_each(|rows| self.exec(statement, vec![json_value(&rows)?]))
     }
 
     /// Runs one statement for its rows.

@@ -164,7 +164,7 @@ impl Store<Delivery> for WebhookStore {
     }
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
-        self.sql.transaction(|| batch.changes.iter().try_for_each(|change| self.save_change(change)))
+        self.sql.transaction(|| batch.changes().try_for_each(|change| self.save_change(change)))
     }
 
     fn recorded(&self, _idempotency: &Idempotency) -> Result<Vec<u8>> {

@@ -54,9 +54,9 @@ impl<R: Rows> Store<R::Machine> for Tables<R> {
 
     fn save(&self, batch: &Batch<'_, ChangeOf<R>>) -> Result<(), String> {
         let mut rows = self.rows.borrow_mut();
-        batch.changes.iter().try_for_each(|change| rows.write(change))?;
-        if let Some((record, body)) = &batch.record {
-            self.records.borrow_mut().insert(record.scope, (*record, body.to_vec()));
+        batch.changes().try_for_each(|change| rows.write(change))?;
+        for (record, body) in batch.records() {
+            self.records.borrow_mut().insert(record.scope, (record, body.to_vec()));
         }
         Ok(())
     }
