@@ -11,17 +11,17 @@
 //! | payment intent | `pay_<event>_<the reservation's 32 hex><2 hex: which attempt>` |
 //! | ticket | `tkt_<event>_<the reservation's 32 hex>_<seat's place in the order>` |
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Longest user id that is accepted from a token, in bytes.
 pub const USER_ID_MAX_BYTES: usize = 128;
 
-/// The organiser's name for an event: `[A-Za-z0-9_-]{1,64}`.
+/// The organiser's name for an event: `[A-Za-z0-9_-]{1,64}`. Every id of the event has it; all of them share one text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct EventId(String);
+pub struct EventId(Rc<str>);
 
 impl EventId {
     /// Longest event id, in characters.
@@ -31,7 +31,7 @@ impl EventId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-        ((1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+        ((1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.into()))
     }
 
     /// The id as text.
@@ -54,17 +54,23 @@ impl<'de> Deserialize<'de> for EventId {
     }
 }
 
-/// Who a JWT speaks for: its `sub`, 1 to 128 bytes.
+/// Who a JWT speaks for: its `sub`, 1 to 128 bytes. A reservation shares the text with the command that made it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct UserId(pub String);
+pub struct UserId(pub Rc<str>);
 
 impl UserId {
     /// Accepts 1 to [`USER_ID_MAX_BYTES`] bytes without control characters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (1..=USER_ID_MAX_BYTES).contains(&text.len());
-        (fits && !text.chars().any(char::is_control)).then(|| Self(text.to_owned()))
+        (fits && !text.chars().any(char::is_control)).then(|| Self(text.into()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,11 +1,14 @@
 //! Seats of an event in map order: section by section, row by row, number by number.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use crate::{
     event::{Section, SectionKind},
     money::Amount,
 };
+
+/// Ids of numbered seats. A wish, the reservation that grants it and its entries in the ledger share them.
+pub type SeatIds = Rc<[String]>;
 
 /// A numbered seat: its index in map order, over all seated sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -67,8 +70,8 @@ impl MapSection {
 pub struct SeatMap {
     sections: Vec<MapSection>,
     section_by_id: BTreeMap<String, usize>,
-    /// `<section>-<row>` to section and row; the ids were checked to be unambiguous.
-    row_by_id: BTreeMap<String, (usize, usize)>,
+    /// `<section>-<row>`, section and row, in order of the ids; they were checked to be unambiguous.
+    row_by_id: Vec<(String, usize, usize)>,
     seats: u32,
 }
 
@@ -88,13 +91,14 @@ impl SeatMap {
             let seats = map.seats - first.0;
             map.sections.push(MapSection { id: section.id.clone(), price: section.price, first, seats, rows, capacity });
         }
+        map.row_by_id.sort_unstable();
         map
     }
 
     fn add_rows(&mut self, section: usize, section_id: &str, rows: &[crate::event::Row]) -> Vec<MapRow> {
         let mut map_rows = Vec::with_capacity(rows.len());
         for (index, row) in rows.iter().enumerate() {
-            self.row_by_id.insert(format!("{section_id}-{}", row.id), (section, index));
+            self.row_by_id.push((format!("{section_id}-{}", row.id), section, index));
             map_rows.push(MapRow { id: row.id.clone(), first: Seat(self.seats), count: row.count });
             self.seats += row.count;
         }
@@ -125,7 +129,8 @@ impl SeatMap {
         let (row_id, number) = id.rsplit_once('-')?;
         let canonical = !number.starts_with(['0', '+']);
         let number: u32 = canonical.then(|| number.parse().ok())??;
-        let (section, row) = *self.row_by_id.get(row_id)?;
+        let found = self.row_by_id.binary_search_by_key(&row_id, |(id, ..)| id).ok()?;
+        let (_, section, row) = self.row_by_id[found];
         let row = &self.sections[section].rows[row];
         (number <= row.count).then(|| Seat(row.first.0 + number - 1))
     }

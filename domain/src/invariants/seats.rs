@@ -15,6 +15,7 @@ use crate::{
     },
     money::{Amount, Currency},
     payment::{self, Instruction},
+    seat_map::SeatIds,
     time::Millis,
 };
 
@@ -47,7 +48,7 @@ pub struct Booking {
     pub sold_by: Option<usize>,
     /// How its intents stand.
     pub intents: Vec<payment::Status>,
-    seat_ids: Vec<String>,
+    seat_ids: SeatIds,
     section: Option<String>,
 }
 
@@ -247,7 +248,7 @@ impl SeatsWitness {
             (Some(Status::Hold), _) => (Some(Taker::Held(key)), None),
             _ => (Some(Taker::Sold(key)), None),
         };
-        for seat in &reservation.seat_ids {
+        for seat in reservation.seat_ids.iter() {
             self.take(seat, from, to)?;
         }
         if let Some(section) = &reservation.section {

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::reservation::{IntentView, ReservationView, Status};
+use super::reservation::{IntentView, Shown, Status};
 use crate::{
     event::Event,
     id::{OrderId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     idempotency::Idempotency,
     money::{Amount, Currency},
     payment,
+    seat_map::SeatIds,
     time::{Millis, Timestamp},
 };
 
@@ -25,7 +26,7 @@ pub struct Admission {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     /// Exactly these.
-    pub seat_ids: Option<Vec<String>>,
+    pub seat_ids: Option<SeatIds>,
     /// This many; must equal the number of `seat_ids` where both are named.
     pub quantity: Option<u32>,
     /// In this section.
@@ -163,7 +164,7 @@ pub enum Effect {
 #[serde(untagged)]
 pub enum Reply {
     /// The reservation.
-    Reservation(Box<ReservationView>),
+    Reservation(Shown),
     /// A reservation was given up.
     Cancelled {
         /// `CANCELLED`.
@@ -221,7 +222,7 @@ pub struct Cursor {
 /// Looks that change nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
-    /// One reservation, for its owner: [`ReservationView`].
+    /// One reservation, for its owner: [`super::reservation::ReservationView`].
     Reservation {
         /// Which.
         key: ReservationKey,
@@ -235,7 +236,7 @@ pub enum Query {
         /// Who asks.
         user: UserId,
     },
-    /// A user's reservations, newest first: a list of [`ReservationView`].
+    /// A user's reservations, newest first: a list of [`super::reservation::ReservationView`].
     Reservations {
         /// Whose.
         user: UserId,

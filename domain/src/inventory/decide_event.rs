@@ -71,7 +71,7 @@ pub(super) fn block(inventory: &Inventory, block: &[String], unblock: &[String],
 
 fn record(draft: &mut Draft<'_>, kind: EntryType, seat_ids: Vec<String>) {
     if !seat_ids.is_empty() {
-        let entry = draft.entry(kind, seat_ids, None);
+        let entry = draft.entry(kind, seat_ids.into(), None);
         draft.push(Change::Blocked(entry));
     }
 }

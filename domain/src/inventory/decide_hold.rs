@@ -1,12 +1,12 @@
 //! Holding seats, giving them up, and the end of a hold that nobody touched.
 
-use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::{
     Admission, Change, Inventory, Reply, Wish,
     best::{best_apart, best_together},
     draft::Draft,
-    reservation::{Reservation, ReservationView, Status},
+    reservation::{Reservation, Status},
     seats::SeatState,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     money::Amount,
     payment::{self, Instruction, Scenario},
     refusal::Refusal,
-    seat_map::Seat,
+    seat_map::{Seat, SeatIds},
     time::Millis,
 };
 
@@ -52,9 +52,9 @@ pub(super) fn hold(
         admission_ends_at: admission.ends_at,
         status: Status::Hold,
         total_amount: total(inventory, &choice, quantity),
-        seat_ids: choice.seats().iter().map(|seat| inventory.map.seat_id(*seat)).collect(),
+        seat_ids: seat_ids(inventory, wish, &choice),
         section: choice.section().map(|index| inventory.map.sections()[index].id.clone()),
-        seats: choice.seats().to_vec(),
+        seats: choice.into_seats(),
         quantity,
         currency: event.currency,
         hold_expires_at: now.plus_sec(event.hold_ttl_sec.into()),
@@ -63,10 +63,9 @@ pub(super) fn hold(
         confirmed_at: None,
         intents: Vec::new(),
     };
-    let view = ReservationView::new(&event.event_id, &reservation);
     let mut draft = Draft::new(inventory, event, now);
-    draft.create(reservation);
-    Ok(draft.reply(Reply::Reservation(Box::new(view))))
+    let shown = draft.create(reservation);
+    Ok(draft.reply(Reply::Reservation(shown)))
 }
 
 pub(super) fn cancel(inventory: &Inventory, key: ReservationKey, user: &UserId, now: Millis) -> Outcome {
@@ -101,7 +100,7 @@ pub(super) fn expire(inventory: &Inventory, now: Millis) -> Outcome {
     let event = inventory.configured()?;
     let mut draft = Draft::new(inventory, event, now);
     for (_, key) in inventory.deadlines.iter().take_while(|(deadline, _)| *deadline <= now) {
-        let mut reservation = inventory.live[key].clone();
+        let mut reservation = Reservation::clone(&inventory.live[key]);
         for intent in &mut reservation.intents {
             // A provider that never answers is given up with the hold; any other may still approve, late.
             if intent.status == payment::Status::Pending && intent.plan.scenario == Scenario::Timeout {
@@ -146,14 +145,13 @@ fn wanted_quantity(event: &Event, wish: &Wish) -> Result<u32, Refusal> {
 }
 
 fn named_seats(inventory: &Inventory, ids: &[String]) -> Result<Vec<Seat>, Refusal> {
-    let found: Vec<_> = ids.iter().map(|id| inventory.map.seat(id).ok_or(id)).collect();
-    let unknown: Vec<_> = found.iter().filter_map(|seat| seat.err()).cloned().collect();
-    if !unknown.is_empty() {
-        return Err(Refusal::SeatNotFound { seat_ids: unknown });
-    }
-    let seats: Vec<Seat> = found.into_iter().flatten().collect();
-    let unique: BTreeSet<_> = seats.iter().collect();
-    if unique.len() < seats.len() { Err(invalid("seat_ids", "must name each seat once")) } else { Ok(seats) }
+    let seats: Option<Vec<Seat>> = ids.iter().map(|id| inventory.map.seat(id)).collect();
+    let Some(seats) = seats else {
+        let unknown = ids.iter().filter(|id| inventory.map.seat(id).is_none());
+        return Err(Refusal::SeatNotFound { seat_ids: unknown.cloned().collect() });
+    };
+    let repeated = seats.iter().enumerate().any(|(index, seat)| seats[..index].contains(seat));
+    if repeated { Err(invalid("seat_ids", "must name each seat once")) } else { Ok(seats) }
 }
 
 fn section_index(inventory: &Inventory, id: &str) -> Result<usize, Refusal> {
@@ -174,11 +172,26 @@ impl Choice {
         }
     }
 
+    fn into_seats(self) -> Vec<Seat> {
+        match self {
+            Self::Seats(seats) => seats,
+            Self::Places { .. } => Vec::new(),
+        }
+    }
+
     const fn section(&self) -> Option<usize> {
         match self {
             Self::Seats(_) => None,
             Self::Places { section } => Some(*section),
         }
+    }
+}
+
+/// The ids of the seats that were chosen: the wish's own where it named them, for an id has one spelling.
+fn seat_ids(inventory: &Inventory, wish: &Wish, choice: &Choice) -> SeatIds {
+    match &wish.seat_ids {
+        Some(named) => Rc::clone(named),
+        None => choice.seats().iter().map(|seat| inventory.map.seat_id(*seat)).collect(),
     }
 }
 

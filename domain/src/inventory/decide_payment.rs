@@ -1,5 +1,7 @@
 //! Paying: authorise, then confirm the seats, then capture. Money is never ahead of the seat.
 
+use std::rc::Rc;
+
 use super::{
     Admission, Change, Effect, Inventory, Reply,
     draft::Draft,
@@ -53,7 +55,7 @@ pub(super) fn open(
     let mut draft = Draft::new(inventory, event, now);
     draft.instruct(&reservation, attempt, Instruction::Open(terms));
     let reply = intent_reply(event, &reservation, attempt)?;
-    draft.push(Change::Updated(Box::new(reservation)));
+    draft.push(Change::Updated(Rc::new(reservation)));
     Ok(draft.reply(reply))
 }
 
@@ -132,7 +134,7 @@ pub(super) fn cancel(inventory: &Inventory, intent: &PaymentIntentId, user: &Use
     let mut after = reservation.clone();
     if status == payment::Status::Pending {
         draft.close_intent(&mut after, attempt, payment::Status::Cancelled, Instruction::Cancel);
-        draft.push(Change::Updated(Box::new(after.clone())));
+        draft.push(Change::Updated(Rc::new(after.clone())));
     } else if status == payment::Status::Approved && reservation.status == Status::Confirmed {
         take_back(&mut draft, &mut after, attempt);
     }
@@ -209,7 +211,7 @@ fn void(draft: &mut Draft<'_>, mut reservation: Reservation, attempt: usize) {
     reservation.intents[attempt].failure_reason = Some(reason.clone());
     draft.close_intent(&mut reservation, attempt, payment::Status::Refunded, Instruction::Void { reason });
     draft.notify_payment("payment.refunded", &reservation, attempt);
-    draft.push(Change::Updated(Box::new(reservation)));
+    draft.push(Change::Updated(Rc::new(reservation)));
 }
 
 /// The payment failed: a hold is over at once.
@@ -222,7 +224,7 @@ fn fail(draft: &mut Draft<'_>, mut reservation: Reservation, attempt: usize, rea
         draft.move_to(reservation, Status::Cancelled);
         return Effect::Cancelled;
     }
-    draft.push(Change::Updated(Box::new(reservation)));
+    draft.push(Change::Updated(Rc::new(reservation)));
     Effect::None
 }
 

@@ -1,17 +1,18 @@
 //! The changes of one decision while it is being made: numbers ledger, outbox and errands without gaps.
 
-use serde_json::Value;
+use std::rc::Rc;
 
 use super::{
     Change, Inventory, Reply,
     errand::{Duty, Errand},
-    ledger::{Entry, EntryType, Notification},
-    reservation::{IntentView, Reservation, ReservationView, Status},
+    ledger::{Entry, EntryType, Notification, Subject},
+    reservation::{IntentView, Reservation, Shown, Status},
 };
 use crate::{
     event::Event,
     machine::Decision,
     payment::{self, Instruction},
+    seat_map::SeatIds,
     time::{Millis, Timestamp},
 };
 
@@ -42,10 +43,10 @@ impl<'a> Draft<'a> {
     }
 
     /// Numbers the next line of the ledger.
-    pub(super) fn entry(&mut self, kind: EntryType, seat_ids: Vec<String>, reservation: Option<&Reservation>) -> Box<Entry> {
+    pub(super) fn entry(&mut self, kind: EntryType, seat_ids: SeatIds, reservation: Option<&Reservation>) -> Entry {
         self.seq += 1;
         let seats = u32::try_from(seat_ids.len()).expect("an event has at most 200,000 seats");
-        Box::new(Entry {
+        Entry {
             seq: self.seq,
             at: Timestamp(self.now),
             kind,
@@ -53,12 +54,12 @@ impl<'a> Draft<'a> {
             section: reservation.and_then(|reservation| reservation.section.clone()),
             quantity: reservation.map_or(seats, |reservation| reservation.quantity),
             seat_ids,
-        })
+        }
     }
 
     /// Writes down a reservation that was just made.
-    pub(super) fn create(&mut self, reservation: Reservation) {
-        self.write(reservation, EntryType::Created);
+    pub(super) fn create(&mut self, reservation: Reservation) -> Shown {
+        self.write(reservation, EntryType::Created)
     }
 
     /// Moves a reservation, its seats with it.
@@ -76,11 +77,14 @@ impl<'a> Draft<'a> {
         self.write(reservation, kind);
     }
 
-    fn write(&mut self, reservation: Reservation, kind: EntryType) {
-        let entry = self.entry(kind, reservation.seat_ids.clone(), Some(&reservation));
-        let view = ReservationView::new(&self.event.event_id, &reservation);
-        self.push(Change::Moved(Box::new(reservation), entry));
-        self.notify(kind.as_str(), serde_json::to_value(view).expect("views are plain data with text keys"));
+    /// One row for all: what is kept, what is told and what is answered share it.
+    fn write(&mut self, reservation: Reservation, kind: EntryType) -> Shown {
+        let entry = self.entry(kind, Rc::clone(&reservation.seat_ids), Some(&reservation));
+        let reservation = Rc::new(reservation);
+        let shown = Shown::new(&self.event.event_id, &reservation);
+        self.push(Change::Moved(reservation, entry));
+        self.notify(kind.as_str(), Subject::Reservation(shown.clone()));
+        shown
     }
 
     /// Closes an attempt to pay, and tells the provider.
@@ -100,9 +104,9 @@ impl<'a> Draft<'a> {
         self.owe(Duty::Pay { intent, instruction });
     }
 
-    pub(super) fn notify_payment(&mut self, kind: &str, reservation: &Reservation, attempt: usize) {
-        let view = IntentView::new(&self.event.event_id, reservation, attempt);
-        self.notify(kind, serde_json::to_value(view).expect("views are plain data with text keys"));
+    pub(super) fn notify_payment(&mut self, kind: &'static str, reservation: &Reservation, attempt: usize) {
+        let view = IntentView::new(&self.event.event_id, reservation, attempt).expect("only an attempt is notified");
+        self.notify(kind, Subject::Payment(Box::new(view)));
     }
 
     pub(super) fn owe(&mut self, duty: Duty) {
@@ -111,9 +115,9 @@ impl<'a> Draft<'a> {
         self.push(Change::Owed(Box::new(Errand { id: self.last_errand, duty, tries: 0, next_try_at })));
     }
 
-    fn notify(&mut self, kind: &str, data: Value) {
+    fn notify(&mut self, kind: &'static str, data: Subject) {
         self.sequence += 1;
-        let notification = Notification::new(&self.event.event_id, self.sequence, kind, self.now, data);
-        self.push(Change::Notified(Box::new(notification)));
+        let event_id = self.event.event_id.clone();
+        self.push(Change::Notified(Notification { event_id, sequence: self.sequence, kind, time: Timestamp(self.now), data }));
     }
 }

@@ -1,11 +1,15 @@
 //! The ledger: every change of seats, in order; and what the outside world is told.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{
+    Deserialize, Serialize, Serializer,
+    ser::{Error, SerializeStruct},
+};
 
+use super::reservation::{IntentView, Shown};
 use crate::{
     id::{EventId, ReservationId},
-    time::{Millis, Timestamp},
+    seat_map::SeatIds,
+    time::Timestamp,
 };
 
 /// What happened to seats.
@@ -63,7 +67,7 @@ pub struct Entry {
     /// The reservation that moved, if one did.
     pub reservation_id: Option<ReservationId>,
     /// The numbered seats; empty in a general section.
-    pub seat_ids: Vec<String>,
+    pub seat_ids: SeatIds,
     /// The general section, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
@@ -71,38 +75,53 @@ pub struct Entry {
     pub quantity: u32,
 }
 
-/// What leaves through the outbox, complete but for the trace that caused it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What leaves through the outbox, complete but for the trace that caused it. Text and JSON are made when it is saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// Unique for ever: `msg_<event>_<sequence>`.
-    pub id: String,
-    /// `reservation.…` or `payment.…`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Always `traffic-tacos`.
-    pub source: String,
-    /// When it happened.
-    pub time: Timestamp,
     /// The sale event.
     pub event_id: EventId,
     /// Rises by one per sale event, without gaps.
     pub sequence: u64,
-    /// The reservation or payment as it stands after it.
-    pub data: Value,
+    /// `reservation.…` or `payment.…`.
+    pub kind: &'static str,
+    /// When it happened.
+    pub time: Timestamp,
+    /// What it is about, as it stands after it.
+    pub data: Subject,
 }
 
-impl Notification {
-    /// The notification with this sequence.
-    #[must_use]
-    pub fn new(event_id: &EventId, sequence: u64, kind: &str, at: Millis, data: Value) -> Self {
-        Self {
-            id: format!("msg_{event_id}_{sequence}"),
-            kind: kind.to_owned(),
-            source: "traffic-tacos".to_owned(),
-            time: Timestamp(at),
-            event_id: event_id.clone(),
-            sequence,
-            data,
-        }
+impl Serialize for Notification {
+    /// Its id is unique for ever; its source is always the same.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { event_id, sequence, kind, time, data } = self;
+        let mut envelope = serializer.serialize_struct("Notification", 7)?;
+        envelope.serialize_field("id", &format_args!("msg_{event_id}_{sequence}"))?;
+        envelope.serialize_field("type", kind)?;
+        envelope.serialize_field("source", "traffic-tacos")?;
+        envelope.serialize_field("time", time)?;
+        envelope.serialize_field("event_id", event_id)?;
+        envelope.serialize_field("sequence", sequence)?;
+        envelope.serialize_field("data", data)?;
+        envelope.end()
+    }
+}
+
+/// What a notification is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A reservation.
+    Reservation(Shown),
+    /// A payment.
+    Payment(Box<IntentView>),
+}
+
+impl Serialize for Subject {
+    /// By way of a tree, so that the fields are in the order of their names.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let tree = match self {
+            Self::Reservation(shown) => serde_json::to_value(shown),
+            Self::Payment(view) => serde_json::to_value(view),
+        };
+        tree.map_err(Error::custom)?.serialize(serializer)
     }
 }

@@ -12,7 +12,10 @@
 //! [`crate::event::SEATS_MAX`], live holds by seats, intents of a reservation by [`reservation::INTENTS_MAX`], ended
 //! admissions by the admissions of one hour, errands by reservations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use crate::{
     event::Event,
@@ -55,13 +58,13 @@ pub enum Change {
     /// The event is described like this from now on.
     Configured(Box<Event>),
     /// A reservation came into being or moved, and its seats with it. This is its new row.
-    Moved(Box<Reservation>, Box<Entry>),
+    Moved(Rc<Reservation>, Entry),
     /// A reservation's intents changed; its seats did not.
-    Updated(Box<Reservation>),
+    Updated(Rc<Reservation>),
     /// Seats were blocked or unblocked, as the entry says.
-    Blocked(Box<Entry>),
+    Blocked(Entry),
     /// The outside world is to be told.
-    Notified(Box<Notification>),
+    Notified(Notification),
     /// An admission is over before its time.
     AdmissionEnded(Admission),
     /// Something is owed, or tried again later.
@@ -101,7 +104,7 @@ pub struct Inventory {
     event: Option<Event>,
     map: SeatMap,
     seats: Seats,
-    live: BTreeMap<ReservationKey, Reservation>,
+    live: BTreeMap<ReservationKey, Rc<Reservation>>,
     /// A reservation that is not live, brought in for the command at hand.
     recalled: Option<Reservation>,
     deadlines: BTreeSet<(Millis, ReservationKey)>,
@@ -125,8 +128,9 @@ impl Inventory {
             inventory.configure(event);
         }
         inventory.set_blocked(&rows.blocked, SeatState::Blocked);
-        for reservation in rows.taking {
-            inventory.put(reservation);
+        for mut reservation in rows.taking {
+            inventory.locate(&mut reservation);
+            inventory.put(&Rc::new(reservation));
         }
         inventory.ended = rows.ended.iter().map(|admission| (admission.number, admission.ends_at)).collect();
         inventory.errands = rows.errands.into_iter().map(|errand| (errand.id, errand)).collect();
@@ -160,7 +164,7 @@ impl Inventory {
 
     /// Brings in a reservation that is not live.
     pub fn recall(&mut self, mut reservation: Reservation) {
-        reservation.seats = reservation.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
+        self.locate(&mut reservation);
         self.recalled = Some(reservation);
     }
 
@@ -306,7 +310,7 @@ impl Inventory {
 
     fn find(&self, key: ReservationKey) -> Option<&Reservation> {
         let recalled = self.recalled.as_ref().filter(|recalled| recalled.key == key);
-        self.live.get(&key).or(recalled)
+        self.live.get(&key).map(Rc::as_ref).or(recalled)
     }
 
     /// The reservation, for its owner.
@@ -335,6 +339,7 @@ impl Inventory {
             }
         }
         for reservation in self.live.values_mut() {
+            let reservation = Rc::make_mut(reservation);
             reservation.seats = reservation.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
         }
         (self.event, self.map, self.seats) = (Some(event), map, seats);
@@ -346,26 +351,29 @@ impl Inventory {
         }
     }
 
+    /// Looks the seats of a row up in the map.
+    fn locate(&self, reservation: &mut Reservation) {
+        reservation.seats = reservation.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
+    }
+
     /// Takes over a reservation's new row, and moves its seats from what it was to what it is.
-    fn put(&mut self, mut reservation: Reservation) {
-        if reservation.seats.len() != reservation.seat_ids.len() {
-            reservation.seats = reservation.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
-        }
+    fn put(&mut self, reservation: &Rc<Reservation>) {
         let key = reservation.key;
-        let before = self.live.remove(&key).or_else(|| self.recalled.take_if(|recalled| recalled.key == key));
-        let from = before.map_or(SeatState::Available, |before| {
+        let holds = reservation.status == Status::Hold;
+        let live = if holds { self.live.insert(key, Rc::clone(reservation)) } else { self.live.remove(&key) };
+        let from = if let Some(before) = live {
             self.deadlines.remove(&(before.hold_expires_at, key));
-            if before.status == Status::Hold {
-                self.hold_by_admission.remove(&before.admission);
-            }
-            seat_state(before.status)
-        });
+            self.hold_by_admission.remove(&before.admission);
+            SeatState::Held
+        } else {
+            let before = self.recalled.take_if(|recalled| recalled.key == key);
+            before.map_or(SeatState::Available, |before| seat_state(before.status))
+        };
         let to = seat_state(reservation.status);
-        self.move_seats(&reservation, from, to);
-        if reservation.status == Status::Hold {
+        self.move_seats(reservation, from, to);
+        if holds {
             self.deadlines.insert((reservation.hold_expires_at, key));
             self.hold_by_admission.insert(reservation.admission, key);
-            self.live.insert(key, reservation);
         }
     }
 
@@ -400,11 +408,19 @@ const fn seat_state(status: Status) -> SeatState {
     }
 }
 
-/// FNV-1a with 128 bits: 16 bytes a user instead of the id's 36 and a heap block.
+/// A digest of 128 bits: 16 bytes a user instead of the id's 36 and a heap block. 16 bytes go in at a time; each step
+/// can be undone, so that ids that differ in one block only never meet.
 fn digest(user: &UserId) -> u128 {
-    let start = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
-    let step = |hash: u128, byte: u8| (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-    user.0.bytes().fold(start, step)
+    /// 2^128 divided by the golden ratio: odd, and without a pattern.
+    const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let (blocks, rest) = user.0.as_bytes().as_chunks::<16>();
+    let mut last = [0; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    let step = |hash: u128, block: &[u8; 16]| {
+        let product = (hash ^ u128::from_le_bytes(*block)).wrapping_mul(FACTOR);
+        product ^ (product >> 64)
+    };
+    blocks.iter().chain([&last]).fold(user.0.len() as u128, step)
 }
 
 impl Machine for Inventory {
@@ -453,12 +469,12 @@ impl Machine for Inventory {
             Change::Moved(reservation, entry) => {
                 if entry.seq > self.seq {
                     self.seq = entry.seq;
-                    self.put((**reservation).clone());
+                    self.put(reservation);
                 }
             }
             Change::Updated(reservation) => {
                 if reservation.status == Status::Hold {
-                    self.live.insert(reservation.key, (**reservation).clone());
+                    self.live.insert(reservation.key, Rc::clone(reservation));
                 } else {
                     self.recalled = None;
                 }

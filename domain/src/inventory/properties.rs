@@ -111,7 +111,7 @@ proptest! {
                     let Some((key, user)) = pick(nth) else { continue };
                     let idempotency = sale.idempotency();
                     let intent = PaymentIntentId { event_id: EventId::parse("evt_1").unwrap(), key, attempt: 0 };
-                    drop(sale.ask(&Command::CancelIntent { intent, user: UserId(user), idempotency }));
+                    drop(sale.ask(&Command::CancelIntent { intent, user: UserId(user.into()), idempotency }));
                 }
                 Act::Refund { nth } => drop(pick(nth).map(|(key, user)| sale.refund(key, &user))),
                 Act::Block { seat, on } => {

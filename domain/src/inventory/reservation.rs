@@ -1,12 +1,14 @@
 //! A reservation, its payment intents, and what the public contract shows of them.
 
-use serde::{Deserialize, Serialize};
+use std::{fmt, rc::Rc};
+
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     id::{EventId, OrderId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     money::{Amount, Currency},
     payment,
-    seat_map::Seat,
+    seat_map::{Seat, SeatIds},
     time::{Millis, Timestamp},
 };
 
@@ -91,7 +93,7 @@ pub struct Reservation {
     #[serde(skip)]
     pub seats: Vec<Seat>,
     /// Their ids.
-    pub seat_ids: Vec<String>,
+    pub seat_ids: SeatIds,
     /// The general section its places are in, where it has places without numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
@@ -154,15 +156,15 @@ impl Reservation {
 }
 
 /// The contract's reservation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ReservationView {
+#[derive(Debug, Serialize)]
+pub struct ReservationView<'a> {
     reservation_id: ReservationId,
-    event_id: EventId,
-    user_id: UserId,
+    event_id: &'a EventId,
+    user_id: &'a UserId,
     status: Status,
-    seat_ids: Vec<String>,
+    seat_ids: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    section: Option<String>,
+    section: Option<&'a str>,
     quantity: u32,
     total_amount: Amount,
     currency: Currency,
@@ -175,17 +177,17 @@ pub struct ReservationView {
     updated_at: Timestamp,
 }
 
-impl ReservationView {
+impl<'a> ReservationView<'a> {
     /// What is shown of `reservation`.
     #[must_use]
-    pub fn new(event_id: &EventId, reservation: &Reservation) -> Self {
+    pub fn new(event_id: &'a EventId, reservation: &'a Reservation) -> Self {
         Self {
             reservation_id: reservation.id(event_id),
-            event_id: event_id.clone(),
-            user_id: reservation.user.clone(),
+            event_id,
+            user_id: &reservation.user,
             status: reservation.status,
-            seat_ids: reservation.seat_ids.clone(),
-            section: reservation.section.clone(),
+            seat_ids: &reservation.seat_ids,
+            section: reservation.section.as_deref(),
             quantity: reservation.quantity,
             total_amount: reservation.total_amount,
             currency: reservation.currency,
@@ -195,6 +197,37 @@ impl ReservationView {
             created_at: Timestamp(reservation.created_at),
             updated_at: Timestamp(reservation.updated_at),
         }
+    }
+}
+
+/// A reservation's row, shared with whoever keeps it, to be shown later as its [`ReservationView`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shown {
+    event_id: EventId,
+    reservation: Rc<Reservation>,
+}
+
+impl Shown {
+    /// This row, of this event.
+    #[must_use]
+    pub fn new(event_id: &EventId, reservation: &Rc<Reservation>) -> Self {
+        Self { event_id: event_id.clone(), reservation: Rc::clone(reservation) }
+    }
+
+    fn view(&self) -> ReservationView<'_> {
+        ReservationView::new(&self.event_id, &self.reservation)
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
+    }
+}
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.view().serialize(serializer)
     }
 }
 
@@ -212,7 +245,7 @@ pub struct OrderView {
     reservation_id: ReservationId,
     event_id: EventId,
     user_id: UserId,
-    seat_ids: Vec<String>,
+    seat_ids: SeatIds,
     #[serde(skip_serializing_if = "Option::is_none")]
     section: Option<String>,
     quantity: u32,

@@ -87,19 +87,19 @@ impl Store<Inventory> for Memory {
             match change {
                 Change::Configured(event) => rows.event = Some(*event),
                 Change::Moved(reservation, entry) => {
-                    rows.reservations.insert(reservation.key, *reservation);
-                    rows.ledger.push(*entry);
+                    rows.reservations.insert(reservation.key, (*reservation).clone());
+                    rows.ledger.push(entry);
                 }
-                Change::Updated(reservation) => drop(rows.reservations.insert(reservation.key, *reservation)),
+                Change::Updated(reservation) => drop(rows.reservations.insert(reservation.key, (*reservation).clone())),
                 Change::Blocked(entry) => {
                     if entry.kind == EntryType::Blocked {
                         rows.blocked.extend(entry.seat_ids.iter().cloned());
                     } else {
                         rows.blocked.retain(|id| !entry.seat_ids.contains(id));
                     }
-                    rows.ledger.push(*entry);
+                    rows.ledger.push(entry);
                 }
-                Change::Notified(notification) => rows.notifications.push(*notification),
+                Change::Notified(notification) => rows.notifications.push(notification),
                 Change::AdmissionEnded(admission) => rows.ended.push(admission),
                 Change::Owed(errand) => {
                     rows.last_errand = rows.last_errand.max(errand.id);
@@ -270,7 +270,7 @@ impl Sale {
                 EntryType::Blocked => SeatState::Blocked,
                 EntryType::Cancelled | EntryType::Expired | EntryType::Refunded | EntryType::Unblocked => SeatState::Available,
             };
-            for id in &entry.seat_ids {
+            for id in entry.seat_ids.iter() {
                 replayed.insert(id.clone(), state);
             }
             if let (Some(section), Some(reservation)) = (&entry.section, &entry.reservation_id) {
@@ -541,6 +541,30 @@ fn the_same_key_gets_the_same_answer_and_has_one_effect() {
     assert_eq!(sale.answer(&hold(3, 2)), Answer::Refused(Refusal::IdempotencyConflict));
     sale.now = START.plus_ms(300_000);
     assert!(matches!(sale.answer(&hold(4, 2)), Answer::Granted { replayed: false, .. }), "the record lives 300 s exactly");
+}
+
+#[test]
+fn a_notification_is_written_as_receivers_know_it() {
+    let mut sale = Sale::small();
+    let key = sale.hold("ann", &["A-1-1"]).unwrap();
+    let intent = sale.open(key, "ann", Scenario::Approve).unwrap();
+    assert_eq!(sale.decided(&intent, 100, payment::Outcome::Approved), "confirmed");
+    let rows = sale.engine.store().0.borrow();
+    let written = |index: usize| serde_json::to_string(&rows.notifications[index]).unwrap();
+    let (at, number) = ("2026-11-21T12:00:00.000Z", "00000000000000000000000000000001");
+    let envelope = |sequence: u64, kind: &str, data: &str| {
+        format!(
+            r#"{{"id":"msg_evt_1_{sequence}","type":"{kind}","source":"traffic-tacos","time":"{at}","event_id":"evt_1","sequence":{sequence},"data":{data}}}"#
+        )
+    };
+    let hold = format!(
+        r#"{{"created_at":"{at}","currency":"KRW","event_id":"evt_1","hold_expires_at":"2026-11-21T12:01:00.000Z","quantity":1,"reservation_id":"rsv_evt_1_{number}","seat_ids":["A-1-1"],"status":"HOLD","total_amount":100,"updated_at":"{at}","user_id":"ann"}}"#
+    );
+    assert_eq!(written(0), envelope(1, "reservation.created", &hold), "as it stood then, not as it stands now");
+    let payment = format!(
+        r#"{{"amount":100,"created_at":"{at}","currency":"KRW","order_id":"ord_evt_1_{number}","payment_intent_id":"pay_evt_1_{number}00","reservation_id":"rsv_evt_1_{number}","status":"APPROVED"}}"#
+    );
+    assert_eq!(written(2), envelope(3, "payment.approved", &payment));
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn ask() -> impl Strategy<Value = Ask> {
 
 fn command(ask: &Ask) -> Command {
     let key = ReservationKey(ask.reservation);
-    let user = UserId(format!("u{}", ask.reservation));
+    let user = UserId(format!("u{}", ask.reservation).into());
     let intent = PaymentIntentId { event_id: EventId::parse("evt_1").unwrap(), key, attempt: 0 };
     let reservation_id = intent.reservation_id();
     let scope = Hash128(1000 * u128::from(ask.act) + 100 * ask.reservation + ask.scope);

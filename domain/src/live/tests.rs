@@ -5,6 +5,7 @@ use crate::{
     board::{BoardUpdate, QueueStats},
     event::{EventBody, Section},
     id::EventId,
+    seat_map::SeatIds,
 };
 
 fn sections() -> Vec<Section> {
@@ -15,7 +16,7 @@ fn sections() -> Vec<Section> {
 }
 
 fn entry(seq: u64, kind: EntryType, seat_ids: &[&str]) -> Entry {
-    let seat_ids: Vec<String> = seat_ids.iter().map(|id| (*id).to_owned()).collect();
+    let seat_ids: SeatIds = seat_ids.iter().map(|id| (*id).to_owned()).collect();
     Entry { seq, at: Timestamp(Millis(0)), kind, reservation_id: None, quantity: seat_ids.len() as u32, seat_ids, section: None }
 }
 

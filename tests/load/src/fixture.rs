@@ -75,7 +75,7 @@ const fn spread(number: u64) -> u128 {
 pub fn hold(number: u64, wish: Wish) -> inventory::Command {
     inventory::Command::Hold {
         key: ReservationKey(spread(number)),
-        user: UserId(format!("2f1c7d0e-5b3a-4c6d-8e9f-{number:012x}")),
+        user: UserId(format!("2f1c7d0e-5b3a-4c6d-8e9f-{number:012x}").into()),
         admission: Admission { number, ends_at: NOW.plus_sec(180) },
         wish,
         idempotency: idempotency(number),

@@ -210,7 +210,7 @@ impl Cast {
     }
 
     fn user(buyer: Buyer) -> UserId {
-        UserId(format!("user-{buyer}"))
+        UserId(format!("user-{buyer}").into())
     }
 
     fn intent(&self, slot: Slot) -> PaymentIntentId {
@@ -444,7 +444,7 @@ impl Cast {
                 key: Self::key(buyer, again),
                 user,
                 admission: Admission { number: u64::from(buyer) + 1, ends_at: START.plus_sec(ADMISSION_SEC) },
-                wish: Wish { seat_ids: Some(vec!["A-1-1".to_owned()]), ..Wish::default() },
+                wish: Wish { seat_ids: Some(["A-1-1".to_owned()].into()), ..Wish::default() },
                 idempotency,
             },
             Request::Open(slot) => InventoryCommand::OpenIntent {

@@ -67,7 +67,7 @@ impl Tables for InventoryRows {
     fn reloaded(&self, live: &Inventory) -> Inventory {
         let mut reloaded = self.load();
         for key in (0..KEYS_MAX).map(ReservationKey) {
-            let probe = Command::Cancel { key, user: domain::id::UserId(String::new()), idempotency: None };
+            let probe = Command::Cancel { key, user: domain::id::UserId("".into()), idempotency: None };
             if live.missing(&probe).is_none() {
                 self.recall(&mut reloaded, &probe);
             }

@@ -36,7 +36,7 @@ pub(crate) fn arrive(world: &World, profile: &Profile) {
         let person = Person {
             world: world.clone(),
             index,
-            user: UserId(format!("user-{index}")),
+            user: UserId(format!("user-{index}").into()),
             oddness: profile.oddness,
             live: profile.live,
             keys: Rc::default(),

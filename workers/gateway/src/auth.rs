@@ -67,7 +67,7 @@ pub async fn register(call: &Call) -> Result<Reply, ApiError> {
     }
     let display_name = wanted.display_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let user = User {
-        user_id: UserId(Uuid::new_v4().to_string()),
+        user_id: UserId(Uuid::new_v4().to_string().into()),
         display_name: display_name.unwrap_or(&wanted.username).to_owned(),
         role: Role::User,
         password_hash: password::hash(&wanted.password, Uuid::new_v4().as_bytes()),

@@ -270,7 +270,7 @@ fn a_trace_goes_on_or_begins() {
 }
 
 fn identities() -> [Identity; 2] {
-    let identity = |sub: &str, role| Identity { sub: UserId(sub.to_owned()), username: sub.to_owned(), role };
+    let identity = |sub: &str, role| Identity { sub: UserId(sub.into()), username: sub.to_owned(), role };
     [identity("00000000-0000-4000-8000-000000000001", Role::User), identity("admin", Role::Admin)]
 }
 

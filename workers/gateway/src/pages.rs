@@ -96,7 +96,7 @@ pub async fn events_of(call: &Call, user: &UserId) -> Result<Vec<EventId>, ApiEr
     const SELECT: &str = "SELECT event_id FROM reservations WHERE user_id = ?1
          GROUP BY event_id ORDER BY MAX(created_at) DESC LIMIT ?2";
     let limit = catalogue::number(EVENTS_ASKED_MAX as u64);
-    let statement = call.db()?.prepare(SELECT).bind(&[user.0.as_str().into(), limit])?;
+    let statement = call.db()?.prepare(SELECT).bind(&[user.as_str().into(), limit])?;
     let rows: Vec<Row> = call.timed("d1", statement.all()).await?.results()?;
     let seen = SEEN.with_borrow_mut(|seen| seen.get(user).cloned().unwrap_or_default());
     let events: BTreeSet<EventId> = rows.into_iter().map(|row| row.event_id).chain(seen).collect();

@@ -1,5 +1,7 @@
 //! Seats held and bought: handlers of `/reservations`.
 
+use std::rc::Rc;
+
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     inventory::{Command, Query, Wish, reservation::Status},
@@ -45,7 +47,7 @@ impl CreateBody {
             required("section", section)?;
         }
         Ok(Wish {
-            seat_ids: self.seat_ids.clone(),
+            seat_ids: self.seat_ids.clone().map(Rc::from),
             quantity: self.quantity,
             section: self.section.clone(),
             together: self.together.unwrap_or(true),

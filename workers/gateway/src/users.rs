@@ -72,7 +72,7 @@ pub async fn by_name(db: &D1Database, username: &str) -> Result<Option<User>, Ap
 /// D1 is broken.
 pub async fn by_id(db: &D1Database, user_id: &UserId) -> Result<Option<User>, ApiError> {
     let statement = db.prepare(format!("SELECT {COLUMNS} FROM users WHERE user_id = ?1"));
-    Ok(statement.bind(&[user_id.0.as_str().into()])?.first(None).await?)
+    Ok(statement.bind(&[user_id.as_str().into()])?.first(None).await?)
 }
 
 /// Adds a user and the record of the answer, both or neither. Two at once with one name: the unique name decides.
@@ -91,7 +91,7 @@ pub async fn add(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     );
     let insert = statement.bind(&[
-        user.user_id.0.as_str().into(),
+        user.user_id.as_str().into(),
         user.username.as_str().into(),
         user.display_name.as_str().into(),
         email.into(),
@@ -128,7 +128,7 @@ fn keep(db: &D1Database, record: &Record, now: Millis) -> worker::Result<[D1Prep
     let insert = statement.bind(&[
         record.scope.to_string().into(),
         record.fingerprint.to_string().into(),
-        record.user_id.0.as_str().into(),
+        record.user_id.as_str().into(),
         instant(record.issued_at),
         instant(record.expires_at),
     ])?;

@@ -147,7 +147,7 @@ fn of_user(
           AND (?4 = '[]' OR status IN (SELECT value FROM json_each(?4)))
         ORDER BY created_at DESC, key DESC LIMIT ?5";
     let bindings: Vec<SqlStorageValue> = vec![
-        user.0.as_str().into(),
+        user.as_str().into(),
         integer_value(before.created_at.0)?,
         before.key.to_string().into(),
         serde_json::to_string(statuses)?.into(),

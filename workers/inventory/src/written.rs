@@ -80,7 +80,7 @@ impl<'a> Written<'a> {
     fn save_reservations(&self, sql: &Sql) -> Result<()> {
         let row = |(key, (reservation, _)): (&ReservationKey, &(&'a Reservation, bool))| {
             let Reservation { user, status, created_at, .. } = *reservation;
-            (key.to_string(), user.0.as_str(), status.as_str(), *created_at, *reservation)
+            (key.to_string(), user.as_str(), status.as_str(), *created_at, *reservation)
         };
         let rows: Vec<_> = self.reservations.iter().map(row).collect();
         let statement = "INSERT OR REPLACE INTO reservations

@@ -73,7 +73,7 @@ pub(crate) fn key(n: u64) -> ReservationKey {
 }
 
 pub(crate) fn user(n: u64) -> UserId {
-    UserId(format!("u{n}"))
+    UserId(format!("u{n}").into())
 }
 
 pub(crate) fn idempotency(n: u64) -> Idempotency {
@@ -105,7 +105,7 @@ fn inventory_commands(n: u64) -> Vec<inventory::Command> {
     };
     let other = |scope: u128| Idempotency { scope: Hash128(scope * 1000 + u128::from(n)), ..idempotency };
     vec![
-        hold(Wish { seat_ids: Some(vec![format!("A-1-{n}")]), quantity: Some(1), section: None, together: true }),
+        hold(Wish { seat_ids: Some([format!("A-1-{n}")].into()), quantity: Some(1), section: None, together: true }),
         hold(Wish { seat_ids: None, quantity: Some(2), section: Some("G".to_owned()), together: false }),
         hold(Wish { seat_ids: None, quantity: Some(1), section: None, together: true }),
         Command::OpenIntent {

@@ -39,7 +39,7 @@ pub struct InventoryRows {
 impl InventoryRows {
     fn save_seats(&mut self, reservation: &Reservation) -> Result<(), String> {
         let key = reservation.key;
-        for seat in &reservation.seat_ids {
+        for seat in reservation.seat_ids.iter() {
             match self.taken.insert(seat.clone(), key) {
                 Some(taker) if taker != key => return Err(format!("{seat} is taken by {taker}")),
                 _ => {}
@@ -49,7 +49,7 @@ impl InventoryRows {
     }
 
     fn free_seats(&mut self, reservation: &Reservation) {
-        for seat in &reservation.seat_ids {
+        for seat in reservation.seat_ids.iter() {
             if self.taken.get(seat) == Some(&reservation.key) {
                 self.taken.remove(seat);
             }
@@ -88,7 +88,7 @@ impl Rows for InventoryRows {
                     return Err(format!("ledger entry {} follows {}", entry.seq, self.seq));
                 }
                 self.seq = entry.seq;
-                self.ledger.insert(entry.seq, (**entry).clone());
+                self.ledger.insert(entry.seq, entry.clone());
             }
             Change::Updated(reservation) => drop(self.reservations.insert(reservation.key, (**reservation).clone())),
             Change::Blocked(entry) => {
@@ -98,9 +98,9 @@ impl Rows for InventoryRows {
                     self.blocked.retain(|seat| !entry.seat_ids.contains(seat));
                 }
                 self.seq = entry.seq;
-                self.ledger.insert(entry.seq, (**entry).clone());
+                self.ledger.insert(entry.seq, entry.clone());
             }
-            Change::Notified(notification) => drop(self.outbox.insert(notification.sequence, (**notification).clone())),
+            Change::Notified(notification) => drop(self.outbox.insert(notification.sequence, notification.clone())),
             Change::AdmissionEnded(admission) => drop(self.ended.insert(admission.number, admission.ends_at)),
             Change::Owed(errand) => {
                 self.last_errand = self.last_errand.max(errand.id);
