@@ -343,6 +343,8 @@ impl Inventory {
             reservation.seats = reservation.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
         }
         (self.event, self.map, self.seats) = (Some(event), map, seats);
+        // Its seats are places in the old map; whoever needs it brings it in again.
+        self.recalled = None;
     }
 
     fn set_blocked(&mut self, seat_ids: &[String], to: SeatState) {

@@ -602,3 +602,17 @@ fn blocked_seats_are_taken_and_survive_a_new_description() {
     sale.ask(&block(&[], &["A-1-1"])).unwrap();
     assert_eq!(sale.state("A-1-1"), SeatState::Available);
 }
+
+#[test]
+fn a_reservation_that_was_looked_up_is_looked_up_again_in_a_new_map() {
+    let seats = r#"{"id":"A","price":100,"rows":[{"id":"1","count":6}]}"#;
+    let mut sale = Sale::new(&format!("[{seats}]"));
+    let key = sale.buy("ann", &["A-1-1"]);
+    sale.keys = 101;
+    assert_eq!(sale.cancel(key, "bob"), Err(Refusal::Forbidden), "brought in for nothing");
+    sale.configure(2, &format!(r#"[{{"id":"N","price":5,"rows":[{{"id":"1","count":3}}]}},{seats}]"#)).unwrap();
+    assert_eq!(sale.state("A-1-1"), SeatState::Sold);
+    let idempotency = Idempotency { scope: Hash128(999), fingerprint: Hash128(0), ttl_ms: 300_000 };
+    sale.ask(&Command::Refund { key, user: UserId("ann".into()), idempotency }).unwrap();
+    assert_eq!(sale.state("A-1-1"), SeatState::Available);
+}
