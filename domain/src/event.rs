@@ -471,7 +471,7 @@ fn check_row(field: &str, row: &Row) -> Result<(), Problem> {
 /// # Errors
 /// The JSON is not what [`Event`] writes.
 pub fn from_json(json: &str) -> Result<Event, serde_json::Error> {
-    serde_json::from_str(json)
+    serde_json::from_slice(json.as_bytes())
 }
 
 #[cfg(test)]

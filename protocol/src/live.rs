@@ -246,7 +246,7 @@ impl<P: Platform, K: Sockets> LiveActor<P, K> {
             self.dismiss(id, BAD_REQUEST, "frame too long");
             return;
         }
-        let Ok(Question::Resume { epoch, seq }) = serde_json::from_str(frame) else { return };
+        let Ok(Question::Resume { epoch, seq }) = serde_json::from_slice(frame.as_bytes()) else { return };
         let second = self.platform.now().0 / 1000;
         let asked = {
             let mut guests = self.guests.borrow_mut();

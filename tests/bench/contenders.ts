@@ -32,13 +32,17 @@ function objectClasses(): Record<string, string> {
   return Object.fromEntries([...pairs].map(([, binding, name]) => [binding, name]));
 }
 
-/** The Worker as built, with a database and a queue; copied to `folder`, so that a build meanwhile does no harm. */
-export function ours(folder: string): Service[] {
+/**
+ * The Worker as built, with a database and a queue; copied to `folder`, so that a build meanwhile does no harm.
+ * `wasm` is which of the build's two it runs: what is deployed, or the same with the names of its functions.
+ */
+export function ours(folder: string, wasm: 'index_bg.wasm' | 'named.wasm' = 'index_bg.wasm'): Service[] {
   const build = join(ROOT, 'workers/gateway/build');
   const files = ['index.js', 'index_bg.wasm'];
   for (const name of files) {
-    if (!existsSync(join(build, name))) throw new Error('there is no built Worker; run scripts/build.sh');
-    copyFileSync(join(build, name), join(folder, name));
+    const built = join(build, name === 'index_bg.wasm' ? wasm : name);
+    if (!existsSync(built)) throw new Error('there is no built Worker; run scripts/build.sh');
+    copyFileSync(built, join(folder, name));
   }
   const migrations = readdirSync(join(ROOT, 'migrations')).filter((name) => name.endsWith('.sql')).sort();
   const schema = join(folder, 'schema.sql');

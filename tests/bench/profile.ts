@@ -1,5 +1,5 @@
 // `node tests/bench/profile.ts WORK`: where the processor time of a work goes, by V8's sampling profiler on
-// workerd while the work runs at saturation. Wasm functions have their names, since the build keeps them.
+// workerd while the work runs at saturation. Wasm functions have their names: it runs the build that keeps them.
 
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -88,7 +88,7 @@ const [work = 'status'] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'bench-profile-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const client = new Client(folder, undefined);
-const server = await Server.start(ours(folder), { inspect: true });
+const server = await Server.start(ours(folder, 'named.wasm'), { inspect: true });
 const event = 'evt_profile';
 await makeEvent(server, event, 100_000, work === 'status' || work === 'join' ? SHUT : OPEN);
 

@@ -62,7 +62,7 @@ struct Sale {
 
 /// Reads an envelope of the contract.
 fn read(text: &str) -> Option<Sale> {
-    let envelope: Value = serde_json::from_str(text).ok()?;
+    let envelope: Value = serde_json::from_slice(text.as_bytes()).ok()?;
     Envelope::parse(&envelope)?;
     let about_reservation = envelope["type"].as_str().is_some_and(|kind| kind.starts_with("reservation."));
     let row = if about_reservation { Some(row(&envelope)?) } else { None };
@@ -156,7 +156,7 @@ async fn keep(env: &Env, messages: &[(RawMessage, Option<String>)]) -> Result<()
 fn letter(db: &D1Database, message_id: &str, text: Option<&str>) -> Result<D1PreparedStatement> {
     const INSERT: &str = "INSERT INTO dead_letters (dead_letter_id, event_id, body, reason, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (dead_letter_id) DO NOTHING";
-    let envelope = text.and_then(|text| serde_json::from_str(text).ok()).and_then(|value| Envelope::parse(&value));
+    let envelope = text.and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).and_then(|value| Envelope::parse(&value));
     let id = envelope.as_ref().map_or(message_id, |envelope| &envelope.id);
     let event_id = envelope.as_ref().map(|envelope| envelope.event_id.as_str());
     let reason = if envelope.is_some() { "could not be handed on" } else { "is not an envelope" };

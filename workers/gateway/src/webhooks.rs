@@ -149,7 +149,7 @@ struct QueueLetter {
 
 impl QueueLetter {
     fn shown(&self) -> Value {
-        let envelope: Value = serde_json::from_str(&self.body).unwrap_or_default();
+        let envelope: Value = serde_json::from_slice(self.body.as_bytes()).unwrap_or_default();
         json!({
             "id": format!("{QUEUE}.{}", self.dead_letter_id),
             "webhook_id": null,

@@ -59,7 +59,7 @@ impl DurableObject for LiveObject {
 
     async fn fetch(&self, request: Request) -> Result<Response> {
         let ticket = request.headers().get(TICKET)?.ok_or("no ticket")?;
-        let ticket: Ticket = serde_json::from_str(&ticket)?;
+        let ticket: Ticket = serde_json::from_slice(ticket.as_bytes())?;
         let actor = self.actor()?;
         if let Err(code) = actor.admits(&ticket) {
             return socket::refuse(code, &format!("too many sockets retry-after={RETRY_AFTER_SEC}"));
@@ -159,7 +159,7 @@ fn attach(socket: &WebSocket, id: u64, ticket: &Ticket) -> Result<()> {
 
 fn attached(socket: &WebSocket) -> Option<(u64, Ticket)> {
     let text: String = socket.deserialize_attachment().ok()??;
-    serde_json::from_str(&text).ok()
+    serde_json::from_slice(text.as_bytes()).ok()
 }
 
 /// Frames by the platform's sockets.

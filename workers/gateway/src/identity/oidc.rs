@@ -110,8 +110,8 @@ fn read(document: &[u8]) -> Option<BTreeMap<String, PublicKey>> {
 }
 
 fn read_key(json: &str) -> Option<(String, PublicKey)> {
-    let described: Described = serde_json::from_str(json).ok()?;
-    let jwk: JsonWebKey<'_> = serde_json::from_str(json).ok()?;
+    let described: Described = serde_json::from_slice(json.as_bytes()).ok()?;
+    let jwk: JsonWebKey<'_> = serde_json::from_slice(json.as_bytes()).ok()?;
     if described.purpose.is_some_and(|purpose| purpose != "sig") {
         return None;
     }
