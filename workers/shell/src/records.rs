@@ -38,11 +38,11 @@ pub fn save<C>(sql: &Sql, batch: &Batch<'_, C>) -> Result<()> {
     if let Some(now) = batch.purge_records_at {
         sql.exec("DELETE FROM idempotency WHERE expires_at <= ?", vec![integer_value(now.0)?])?;
     }
-    let row = |(record, body): (Record, &[u8])| {
-        let body = String::from_utf8(body.to_vec()).map_err(|error| Error::from(error.to_string()))?;
+    let rows = batch.records().map(|(record, body)| {
+        let body = std::str::from_utf8(body).map_err(|error| Error::from(error.to_string()))?;
         Ok((record.scope.to_string(), record.fingerprint.to_string(), record.expires_at, body))
-    };
-    let rows = batch.records().map(row).collect::<Result<Vec<_>>>()?;
+    });
+    let rows = rows.collect::<Result<Vec<_>>>()?;
     let statement = "INSERT OR REPLACE INTO idempotency
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
     sql.exec_many(statement, &rows)
