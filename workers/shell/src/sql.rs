@@ -49,7 +49,8 @@ impl std::fmt::Debug for Sql {
     }
 }
 
-/// Rows that one statement takes at most: a parameter may have 2 MB, a row of ours has 20 KB at most.
+/// Rows that one statement takes at most: a parameter may have 2 MB, and a row of ours has a few KB. Longer ones, a list of
+/// blocked seats, are rare; a commit with so many of them that they do not fit fails as a whole.
 const ROWS_PER_STATEMENT: usize = 64;
 
 /// One row, in the order of the selected columns.
