@@ -2,7 +2,7 @@
 # The figures; what is measured and how is in docs/BENCHMARKS.md.
 #   (nothing)            the built Worker against its floors: --rounds N, --quick, --crowd PEOPLE,…, --nice=-10, --no-build
 #   --profile WORK       where the processor time of status, join, enter, hold or pay goes
-#   --overload           three times as many joins as are served: --seconds N
+#   --overload           three times as many joins as are served: --seconds N --newcomers N
 #   --rules              the rules alone, native: criterion and memory; the rest goes to criterion
 #   --live               how soon seats and places reach thousands of sockets: --seats N,… --places N,…
 #   --web                times and frames of the pages in a browser, judged by their budgets

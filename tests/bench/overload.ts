@@ -1,4 +1,4 @@
-// `node tests/bench/overload.ts [--seconds N]`: three times as many joins as the Worker serves, while others are inside and
+// `node tests/bench/overload.ts [--seconds N] [--newcomers N]`: three times as many joins as the Worker serves, while others are inside and
 // hold seats. What is shed, what becomes of those inside, how soon it is over, whether anything acknowledged is lost.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { Server } from './server.ts';
 import * as steps from './steps.ts';
 import { table } from './summary.ts';
 
-const { values: args } = parseArgs({ options: { seconds: { type: 'string', default: '20' } } });
+const { values: args } = parseArgs({ options: { seconds: { type: 'string', default: '20' }, newcomers: { type: 'string' } } });
 const TIMES_SATURATION = 3;
 const INSIDE_PER_S = 10;
 const CONNECTIONS = 2048;
@@ -23,7 +23,10 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 // Two clients side by side, each with its own plans.
 const client = new Client(folder, undefined);
 const inside = new Client(mkdtempSync(join(folder, 'inside-')), undefined);
-const server = await Server.start(ours(folder));
+// Joins that the Worker serves at once, where something else than its default is wanted.
+const limit = args.newcomers ? [`(name = "NEWCOMERS_MAX", text = "${Number(args.newcomers)}")`] : [];
+const [worker, ...others] = ours(folder);
+const server = await Server.start([{ ...worker!, bindings: [...(worker!.bindings ?? []), ...limit] }, ...others]);
 const crowd = 'evt_overload';
 const shop = 'evt_shop';
 await makeEvent(server, crowd, 10_000, SHUT);
