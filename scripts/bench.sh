@@ -4,6 +4,8 @@
 #   --profile WORK       where the processor time of status, join, enter, hold or pay goes
 #   --overload           three times as many joins as are served: --seconds N --newcomers N
 #   --rules              the rules alone, native: criterion and memory; the rest goes to criterion
+#   --objects            what each object takes by itself, without the gateway: --rounds N
+#   --shards             what a hold takes over several shards: --rounds N
 #   --live               how soon seats and places reach thousands of sockets: --seats N,… --places N,…
 #   --web                times and frames of the pages in a browser, judged by their budgets
 #   --model [FILE]       the model of a whole sale, fed with FILE or the last figures
@@ -26,7 +28,8 @@ case "${1:-}" in
   --rules)
     shift
     CARGO_TERM_COLOR=never cargo bench --quiet -p load --features bench --bench rules -- "$@"
-    exec cargo run --quiet -p load --profile bench-client --bin memory
+    cargo run --quiet -p load --profile bench-client --bin memory
+    exec cargo run --quiet -p load --profile bench-client --bin shards
     ;;
 esac
 
@@ -47,5 +50,7 @@ compile --bin load
 case "${args[0]:-}" in
   --profile) exec node tests/bench/profile.ts "${args[@]:1}" ;;
   --overload) exec node tests/bench/overload.ts "${args[@]:1}" ;;
+  --objects) exec node tests/bench/objects.ts "${args[@]:1}" ;;
+  --shards) exec node tests/bench/shards.ts "${args[@]:1}" ;;
   *) exec node tests/bench/run.ts ${args[@]+"${args[@]}"} ;;
 esac

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::EventId,
     money::{Amount, Currency},
+    spread::SHARDS_MAX,
     time::{Millis, Timestamp},
 };
 
@@ -255,13 +256,36 @@ pub struct Event {
     pub max_seats_per_reservation: u32,
     /// Seats one user may hold and own in all.
     pub max_seats_per_user: u32,
+    /// Inventory objects that its sections are spread over, 1 to [`SHARDS_MAX`]; see [`crate::spread`].
+    #[serde(default = "one")]
+    pub shards: u32,
     /// Admission settings.
     pub queue: QueueSettings,
     /// The sections, in map order.
     pub sections: Vec<Section>,
 }
 
+const fn one() -> u32 {
+    1
+}
+
 impl Event {
+    /// Whether every seat and place of `old` is still there, its section where it was.
+    #[must_use]
+    pub fn has_all_of(&self, old: &Self) -> bool {
+        let keeps = |(old, new): (&Section, &Section)| match (&old.kind, &new.kind) {
+            (SectionKind::Seated { rows: old_rows }, SectionKind::Seated { rows }) => old_rows.iter().all(|old_row| {
+                let row = rows.iter().find(|row| row.id == old_row.id);
+                old.id == new.id && row.is_some_and(|row| row.count >= old_row.count)
+            }),
+            (SectionKind::General { capacity: old_capacity }, SectionKind::General { capacity }) => {
+                old.id == new.id && capacity >= old_capacity
+            }
+            _ => false,
+        };
+        old.sections.len() <= self.sections.len() && old.sections.iter().zip(&self.sections).all(keeps)
+    }
+
     /// Whether sales have not begun, at `now`.
     #[must_use]
     pub fn is_before_opening(&self, now: Millis) -> bool {
@@ -304,6 +328,7 @@ pub struct EventBody {
     hold_ttl_sec: Option<u32>,
     max_seats_per_reservation: Option<u32>,
     max_seats_per_user: Option<u32>,
+    shards: Option<u32>,
     #[serde(default)]
     queue: QueuePatch,
     sections: Vec<SectionBody>,
@@ -325,6 +350,12 @@ impl EventBody {
     #[must_use]
     pub const fn names_lanes(&self) -> bool {
         self.queue.lanes.is_some()
+    }
+
+    /// Whether the body says how many shards there are.
+    #[must_use]
+    pub const fn names_shards(&self) -> bool {
+        self.shards.is_some()
     }
 
     /// Checks the body and completes it; `now` is the default opening time.
@@ -350,6 +381,7 @@ impl EventBody {
             hold_ttl_sec: bounded("hold_ttl_sec", self.hold_ttl_sec, 60, 3600)?,
             max_seats_per_reservation: bounded("max_seats_per_reservation", self.max_seats_per_reservation, 10, 100)?,
             max_seats_per_user: bounded("max_seats_per_user", self.max_seats_per_user, 10, 1000)?,
+            shards: bounded("shards", self.shards, 1, SHARDS_MAX)?,
             queue: queue_settings(&self.queue)?,
             sections: sections.collect::<Result<_, _>>()?,
         };

@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+use crate::{inventory::claim::Needed, time::Timestamp};
 
 /// Why a command was not carried out. The gateway alone turns it into a status and a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "refusal", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// The object has no configuration yet; whoever asked sends it and asks again. Never reaches a client.
     Unconfigured,
+    /// Seats of other shards must be claimed first; whoever asked does so and asks again. Never reaches a client.
+    #[serde(skip)]
+    MustClaim(Box<Needed>),
     /// The same key came with another request.
     IdempotencyConflict,
     /// A buffer or table is at its bound; nothing was changed and the request may be sent again.
@@ -88,7 +91,7 @@ impl Refusal {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Unconfigured => "UNAVAILABLE",
+            Self::Unconfigured | Self::MustClaim(_) => "UNAVAILABLE",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::Overloaded => "OVERLOADED",
             Self::Invalid { .. } => "INVALID_REQUEST",

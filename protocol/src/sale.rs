@@ -2,6 +2,7 @@
 
 pub mod board;
 pub mod copies;
+mod parts;
 
 use domain::{
     board::PlaceState,
@@ -19,9 +20,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Problem,
-    ask::{EventAsk, InventoryAsk, LaneAsk, Object, PaymentAsk},
+    ask::{EventAsk, LaneAsk, Object, PaymentAsk},
 };
 use board::Boards;
+pub use parts::{command, look};
 
 /// No admission lasts longer, in seconds: the bound of `admission_ttl_sec`.
 const ADMISSION_MAX_SEC: u64 = 3600;
@@ -48,6 +50,12 @@ pub trait Gate {
     /// # Errors
     /// There is none, or nobody knows.
     fn event(&self, event_id: &EventId) -> impl Future<Output = Result<Event, Self::Error>>;
+
+    /// How many objects the event's inventory is spread over: chosen once, when the event is created.
+    ///
+    /// # Errors
+    /// There is no such event, or nobody knows.
+    fn shards(&self, event_id: &EventId) -> impl Future<Output = Result<u32, Self::Error>>;
 }
 
 /// Asks an object of an event; one that was never configured is configured on its first question.
@@ -62,14 +70,6 @@ pub async fn ask<G: Gate, A: EventAsk>(gate: &G, event_id: &EventId, object: &Ob
     let event = gate.event(event_id).await?;
     granted::<G>(gate.ask(object, &A::configure(event)).await?)?;
     gate.ask(object, ask).await
-}
-
-/// Gives an event's inventory a command.
-///
-/// # Errors
-/// There is no answer, or no such event.
-pub async fn command<G: Gate>(gate: &G, event_id: &EventId, command: Command) -> Result<Answer, G::Error> {
-    ask(gate, event_id, &Object::Inventory(event_id.clone()), &InventoryAsk::Command(command)).await
 }
 
 /// The body of a granted answer.

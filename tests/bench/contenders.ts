@@ -25,6 +25,20 @@ export const object: Service[] = [{ name: 'object', modules: [script('object.js'
 export const fanout: Service[] = [{ name: 'fanout', modules: [script('fanout.js')], objects: { FANOUT: 'Fanout' } }];
 export const plain: Service[] = [{ name: 'plain', modules: [script('plain.js')], objects: { SALE: 'Sale' } }];
 
+/** The Worker as built, behind one that asks its objects directly. */
+export function driver(folder: string): Service[] {
+  const classes = Object.entries(objectClasses());
+  const namespace = ([binding, name]: [string, string]): string =>
+    `(name = "${binding}", durableObjectNamespace = (className = "${name}", serviceName = "ours"))`;
+  const asking: Service = {
+    name: 'driver',
+    modules: [script('driver.js')],
+    objects: { EMPTY: 'Empty' },
+    bindings: [...classes.map(namespace), '(name = "OURS", service = "ours")'],
+  };
+  return [asking, ...ours(folder)];
+}
+
 /** Bindings and classes of objects, as wrangler.toml has them. */
 function objectClasses(): Record<string, string> {
   const toml = readFileSync(join(ROOT, 'wrangler.toml'), 'utf8');

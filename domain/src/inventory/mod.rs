@@ -25,14 +25,21 @@ use crate::{
     machine::{Decision, Machine},
     refusal::Refusal,
     seat_map::{MapSection, SeatMap},
+    spread::Part,
     stock::Stock,
     time::Millis,
 };
 
 pub mod best;
+pub mod claim;
+mod claims;
+#[cfg(test)]
+mod claims_tests;
 mod command;
+mod decide_claim;
 mod decide_event;
 mod decide_hold;
+mod decide_merge;
 mod decide_payment;
 mod draft;
 pub mod errand;
@@ -46,9 +53,12 @@ mod tests;
 #[cfg(test)]
 mod together;
 
+use claim::{Claim, Settlement};
+use claims::Claims;
 pub use command::{Admission, Command, Cursor, Effect, Query, Reply, Wish};
+pub use decide_merge::Merged;
 use errand::Errand;
-use ledger::{Entry, EntryType, Notification};
+use ledger::{Entry, EntryType, Forwarded, Notification};
 use reservation::{Reservation, Status};
 use seats::{SeatState, Seats};
 
@@ -73,11 +83,27 @@ pub enum Change {
     Done(u64),
     /// Everything up to this sequence has left the outbox.
     Sent(u64),
+    /// Something is kept for a reservation of another shard, as the claim says from now on.
+    Claimed(Rc<Claim>),
+    /// A claim, as it was, has come to this.
+    Settled(Rc<Claim>, Settlement),
+    /// This number will not be an errand's: a word of home had it.
+    Stamped(u64),
+    /// The book has a line that a shard wrote; what it says of seats comes before it.
+    Recorded(Entry),
+    /// The book passes a shard's notification on.
+    Forwarded(Forwarded),
+    /// The book has everything of a shard up to there.
+    Merged(u32, Merged),
+    /// The book has everything of this shard up to this entry.
+    Told(u64),
 }
 
 /// What an inventory is rebuilt from.
 #[derive(Debug, Default)]
 pub struct Rows {
+    /// Which part of the event's inventory they are.
+    pub part: Part,
     /// The event, once configured.
     pub event: Option<Event>,
     /// Ids of blocked seats.
@@ -96,11 +122,18 @@ pub struct Rows {
     pub sent: u64,
     /// The highest errand id ever given.
     pub last_errand: u64,
+    /// What is kept for reservations of other shards; in the book, of all.
+    pub claims: Vec<Claim>,
+    /// The last entry of the ledger that the book has.
+    pub told: u64,
+    /// How far the book has come with each shard.
+    pub merged: Vec<(u32, Merged)>,
 }
 
 /// The inventory of one event. See the module's table of invariants.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
+    part: Part,
     event: Option<Event>,
     map: SeatMap,
     seats: Seats,
@@ -117,13 +150,18 @@ pub struct Inventory {
     sequence: u64,
     sent: u64,
     last_errand: u64,
+    claims: Claims,
+    /// The last entry that freed seats which this shard has.
+    last_freed: u64,
+    told: u64,
+    merged: decide_merge::Positions,
 }
 
 impl Inventory {
     /// Rebuilds an inventory from its rows.
     #[must_use]
     pub fn restore(rows: Rows) -> Self {
-        let mut inventory = Self::default();
+        let mut inventory = Self { part: rows.part, ..Self::default() };
         if let Some(event) = rows.event {
             inventory.configure(event);
         }
@@ -132,12 +170,16 @@ impl Inventory {
             inventory.locate(&mut reservation);
             inventory.put(&Rc::new(reservation));
         }
+        rows.claims.into_iter().for_each(|claim| inventory.put_claim(&Rc::new(claim)));
         inventory.ended = rows.ended.iter().map(|admission| (admission.number, admission.ends_at)).collect();
         inventory.errands = rows.errands.into_iter().map(|errand| (errand.id, errand)).collect();
         inventory.seq = rows.seq;
         inventory.sequence = rows.sequence;
         inventory.sent = rows.sent;
         inventory.last_errand = rows.last_errand;
+        // Which of them freed seats is not known any more.
+        (inventory.last_freed, inventory.told) = (rows.seq, rows.told);
+        rows.merged.into_iter().for_each(|(shard, merged)| inventory.put_merged(shard, merged));
         inventory
     }
 
@@ -148,7 +190,9 @@ impl Inventory {
             Command::Cancel { key, .. }
             | Command::OpenIntent { key, .. }
             | Command::Confirm { key, .. }
-            | Command::Refund { key, .. } => *key,
+            | Command::Refund { key, .. }
+            | Command::Inquire { key, .. }
+            | Command::Release { key, .. } => *key,
             Command::CancelIntent { intent, .. } | Command::Decided { intent, .. } => intent.key,
             Command::Configure(_)
             | Command::Hold { .. }
@@ -157,7 +201,12 @@ impl Inventory {
             | Command::Tick
             | Command::ErrandsDone(_)
             | Command::ErrandsFailed(_)
-            | Command::Sent { .. } => return None,
+            | Command::Sent { .. }
+            | Command::Claim { .. }
+            | Command::Settle(_)
+            | Command::Keep(_)
+            | Command::Merge { .. }
+            | Command::Told { .. } => return None,
         };
         self.find(key).is_none().then_some(key)
     }
@@ -195,7 +244,7 @@ impl Inventory {
     /// Number of live holds.
     #[must_use]
     pub fn holds(&self) -> usize {
-        self.live.len()
+        if self.is_book() { self.claims.count_held() } else { self.live.len() }
     }
 
     /// Notifications that have not left the outbox: the last sequence that left, and the last there is.
@@ -225,7 +274,7 @@ impl Inventory {
         let available = totals.of(SeatState::Available);
         Ok(Stock {
             available,
-            holding: u32::try_from(self.live.len()).unwrap_or(u32::MAX),
+            holding: u32::try_from(self.holds()).unwrap_or(u32::MAX),
             sold_out: available == 0 && totals.of(SeatState::Held) == 0,
             closed: event.is_closed(now),
         })
@@ -298,6 +347,12 @@ impl Inventory {
                 assert_eq!(holders.insert(*seat, reservation.key), None, "a seat has one holder");
             }
         }
+        for claim in self.claims.all_held() {
+            for seat in claim.seat_ids.iter().filter_map(|id| self.map.seat(id)) {
+                assert_eq!(self.seats.state(seat), SeatState::Held, "a claim's seat is held");
+                assert_eq!(holders.insert(seat, claim.key), None, "a seat has one holder");
+            }
+        }
         let held = self.seats.taken().filter(|(_, state)| *state == SeatState::Held).count();
         assert_eq!(holders.len(), held, "a held seat has a hold");
         assert_eq!(self.deadlines.len(), self.live.len(), "a deadline has a hold");
@@ -339,12 +394,23 @@ impl Inventory {
             }
         }
         for reservation in self.live.values_mut() {
-            let reservation = Rc::make_mut(reservation);
-            reservation.seats = reservation.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
+            if !reservation.is_spread() {
+                let reservation = Rc::make_mut(reservation);
+                reservation.seats = reservation.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
+            }
         }
+        self.claims.locate(&map);
         (self.event, self.map, self.seats) = (Some(event), map, seats);
         // Its seats are places in the old map; whoever needs it brings it in again.
         self.recalled = None;
+    }
+
+    fn put_merged(&mut self, shard: u32, merged: Merged) {
+        let index = shard as usize;
+        if self.merged.len() <= index {
+            self.merged.resize(index + 1, Merged::default());
+        }
+        self.merged[index] = merged;
     }
 
     fn set_blocked(&mut self, seat_ids: &[String], to: SeatState) {
@@ -355,7 +421,9 @@ impl Inventory {
 
     /// Looks the seats of a row up in the map.
     fn locate(&self, reservation: &mut Reservation) {
-        reservation.seats = reservation.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
+        if !reservation.is_spread() {
+            reservation.seats = reservation.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
+        }
     }
 
     /// Takes over a reservation's new row, and moves its seats from what it was to what it is.
@@ -387,7 +455,8 @@ impl Inventory {
             assert_eq!(self.seats.state(*seat), from, "a reservation moves only seats that are its own or free");
             self.seats.set(self.map.section_of(*seat), *seat, to);
         }
-        if let Some(section) = reservation.section.as_ref().and_then(|id| self.map.section(id)) {
+        let section = reservation.section.as_ref().filter(|_| !reservation.is_spread());
+        if let Some(section) = section.and_then(|id| self.map.section(id)) {
             self.seats.shift_places(section, from, to, reservation.quantity);
         }
         let owned = self.seats_by_user.entry(digest(&reservation.user)).or_default();
@@ -434,7 +503,9 @@ impl Machine for Inventory {
         match command {
             Command::Configure(event) => decide_event::configure(self, event, now),
             Command::Block { block, unblock } => decide_event::block(self, block, unblock, now),
-            Command::Hold { key, user, admission, wish, .. } => decide_hold::hold(self, *key, user, *admission, wish, now),
+            Command::Hold { key, user, admission, wish, spread, .. } => {
+                decide_hold::hold(self, *key, user, *admission, wish, spread, now)
+            }
             Command::Cancel { key, user, .. } => decide_hold::cancel(self, *key, user, now),
             Command::EndAdmission(admission) => decide_hold::end_admission(self, *admission),
             Command::Tick => decide_hold::expire(self, now),
@@ -445,8 +516,8 @@ impl Machine for Inventory {
             Command::Confirm { key, user, intent, authorised, .. } => {
                 decide_payment::confirm(self, *key, user, intent, *authorised, now)
             }
-            Command::Decided { intent, reservation_id, amount, currency, outcome, .. } => {
-                decide_payment::decided(self, intent, (reservation_id, *amount, *currency), outcome, now)
+            Command::Decided { intent, reservation_id, amount, currency, outcome, reclaim, .. } => {
+                decide_payment::decided(self, intent, (reservation_id, *amount, *currency), outcome, *reclaim, now)
             }
             Command::Refund { key, user, .. } => decide_payment::refund(self, *key, user, now),
             Command::ErrandsDone(ids) => {
@@ -462,6 +533,19 @@ impl Machine for Inventory {
                 let new = (*through > self.sent && *through <= self.sequence).then_some(Change::Sent(*through));
                 Ok(Decision { reply: Reply::Done {}, changes: new.into_iter().collect() })
             }
+            Command::Claim { key, stamp, wish, admission } => {
+                decide_claim::claim(self, (*key, *stamp), wish.as_ref(), *admission, now)
+            }
+            Command::Settle(words) => decide_claim::settle(self, words),
+            Command::Keep(until) => decide_claim::keep(self, until),
+            Command::Inquire { key, shard } => decide_claim::inquire(self, *key, *shard),
+            Command::Release { key, at } => decide_claim::release(self, *key, at, now),
+            Command::Merge { shard, entries, envelopes } => decide_merge::merge(self, *shard, entries, envelopes),
+            Command::Told { seq, sequence } => {
+                let told = (*seq > self.told && *seq <= self.seq).then_some(Change::Told(*seq));
+                let sent = (*sequence > self.sent && *sequence <= self.sequence).then_some(Change::Sent(*sequence));
+                Ok(Decision { reply: Reply::Done {}, changes: told.into_iter().chain(sent).collect() })
+            }
         }
     }
 
@@ -471,6 +555,9 @@ impl Machine for Inventory {
             Change::Moved(reservation, entry) => {
                 if entry.seq > self.seq {
                     self.seq = entry.seq;
+                    if !reservation.status.takes_seats() && !reservation.is_spread() {
+                        self.last_freed = entry.seq;
+                    }
                     self.put(reservation);
                 }
             }
@@ -485,6 +572,9 @@ impl Machine for Inventory {
                 if entry.seq > self.seq {
                     self.seq = entry.seq;
                     let blocked = entry.kind == EntryType::Blocked;
+                    if !blocked {
+                        self.last_freed = entry.seq;
+                    }
                     self.set_blocked(&entry.seat_ids, if blocked { SeatState::Blocked } else { SeatState::Available });
                 }
             }
@@ -500,6 +590,13 @@ impl Machine for Inventory {
                 self.errands.remove(id);
             }
             Change::Sent(through) => self.sent = self.sent.max(*through),
+            Change::Claimed(claim) => self.put_claim(claim),
+            Change::Settled(claim, to) => self.settle_claim(claim, *to),
+            Change::Stamped(number) => self.last_errand = self.last_errand.max(*number),
+            Change::Recorded(entry) => self.seq = self.seq.max(entry.seq),
+            Change::Forwarded(forwarded) => self.sequence = self.sequence.max(forwarded.sequence),
+            Change::Merged(shard, merged) => self.put_merged(*shard, *merged),
+            Change::Told(seq) => self.told = self.told.max(*seq),
         }
     }
 
@@ -512,7 +609,7 @@ impl Machine for Inventory {
     }
 
     fn must_recall(&self, command: &Command) -> bool {
-        self.missing(command).is_some()
+        self.missing(command).is_some() || self.sold_claims_of(command).next().is_some()
     }
 
     fn idempotency(command: &Command) -> Option<&Idempotency> {
@@ -530,7 +627,14 @@ impl Machine for Inventory {
             | Command::Tick
             | Command::ErrandsDone(_)
             | Command::ErrandsFailed(_)
-            | Command::Sent { .. } => None,
+            | Command::Sent { .. }
+            | Command::Claim { .. }
+            | Command::Settle(_)
+            | Command::Keep(_)
+            | Command::Inquire { .. }
+            | Command::Release { .. }
+            | Command::Merge { .. }
+            | Command::Told { .. } => None,
         }
     }
 }

@@ -4,7 +4,11 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use serde_json::Value;
 
-use super::{errand::Duty, *};
+use super::{
+    claim::{Reclaim, Spread},
+    errand::Duty,
+    *,
+};
 use crate::{
     event::EventBody,
     hash::Hash128,
@@ -65,6 +69,7 @@ impl Store<Inventory> for Memory {
             sequence: rows.notifications.last().map_or(0, |notification| notification.sequence),
             sent: rows.sent,
             last_errand: rows.last_errand,
+            ..Rows::default()
         });
         Ok((inventory, rows.records.values().map(|(record, _)| *record).collect()))
     }
@@ -107,6 +112,7 @@ impl Store<Inventory> for Memory {
                 }
                 Change::Done(id) => drop(rows.errands.remove(&id)),
                 Change::Sent(through) => rows.sent = through,
+                other => unreachable!("{other:?} is of a spread event"),
             }
         }
         for (record, body) in batch.records() {
@@ -179,7 +185,7 @@ impl Sale {
         let idempotency = self.idempotency();
         let admission = Admission { number: admission, ends_at: START.plus_sec(3600) };
         let key = ReservationKey(self.keys);
-        self.ask(&Command::Hold { key, user: UserId(user.into()), admission, wish, idempotency })
+        self.ask(&Command::Hold { key, user: UserId(user.into()), admission, wish, idempotency, spread: Spread::default() })
     }
 
     pub(super) fn hold(&mut self, user: &str, seats: &[&str]) -> Result<ReservationKey, Refusal> {
@@ -198,7 +204,8 @@ impl Sale {
         let idempotency = self.idempotency();
         let (intent, reservation_id) = (intent.clone(), intent.reservation_id());
         let currency = Currency::KRW;
-        let command = Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome };
+        let command =
+            Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome, reclaim: Reclaim::Untried };
         self.ask(&command).unwrap()["effect"].clone()
     }
 
@@ -244,7 +251,7 @@ impl Sale {
         let rows = self.engine.store().0.borrow();
         let pay = |errand: &Errand| match &errand.duty {
             Duty::Pay { instruction, .. } => Some(instruction.clone()),
-            Duty::EndAdmission { .. } => None,
+            Duty::EndAdmission { .. } | Duty::Settle { .. } | Duty::CloseAdmission { .. } => None,
         };
         rows.errands.values().filter_map(pay).collect()
     }
@@ -534,6 +541,7 @@ fn the_same_key_gets_the_same_answer_and_has_one_effect() {
         admission,
         wish: named(&["A-1-1"]),
         idempotency: Idempotency { fingerprint: Hash128(fingerprint), ..idempotency },
+        spread: Spread::default(),
     };
     let Answer::Granted { body: first, replayed: false } = sale.answer(&hold(1, 1)) else { panic!("granted and new") };
     sale.engine.forget();

@@ -5,7 +5,7 @@ use domain::{
     hash::Hash128,
     id::{EventId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{self, Admission, Inventory, Wish},
+    inventory::{self, Admission, Inventory, Wish, claim::Spread},
     lane,
     machine::Machine,
     queue::{self, Queue},
@@ -74,6 +74,7 @@ const fn spread(number: u64) -> u128 {
 #[must_use]
 pub fn hold(number: u64, wish: Wish) -> inventory::Command {
     inventory::Command::Hold {
+        spread: Spread::default(),
         key: ReservationKey(spread(number)),
         user: UserId(format!("2f1c7d0e-5b3a-4c6d-8e9f-{number:012x}").into()),
         admission: Admission { number, ends_at: NOW.plus_sec(180) },

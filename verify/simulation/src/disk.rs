@@ -12,7 +12,7 @@ use std::{
 use domain::{
     hash::Hash128,
     idempotency::{Idempotency, Record},
-    inventory::{Inventory, Query},
+    inventory::{Inventory, Query, ledger::Entry},
     live::DELTAS_KEPT,
     machine::{Answer, Batch, Machine, Store},
     refusal::Refusal,
@@ -212,7 +212,7 @@ impl<R: Rows> Store<R::Machine> for DiskStore<R> {
         self.world.may_fail(&self.object, "load")?;
         let disk = self.disk.borrow();
         let records = disk.latest.records.values().map(|(record, _)| *record).collect();
-        Ok((disk.latest.rows.load(), records))
+        Ok((disk.latest.rows.load_as(&self.object), records))
     }
 
     fn recall(&self, machine: &mut R::Machine, command: &<R::Machine as Machine>::Command) -> Result<(), String> {
@@ -246,6 +246,10 @@ impl OutboxRows for DiskStore<crate::rows::InventoryRows> {
 
     fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>, String> {
         Ok(self.disk.borrow().latest.rows.outbox(limit))
+    }
+
+    fn ledger(&self, after: u64, limit: u32) -> Result<Vec<Entry>, String> {
+        Ok(self.disk.borrow().latest.rows.ledger(after, limit.into()))
     }
 
     fn look(&self, inventory: &Inventory, query: &Query, now: Millis) -> Result<Answer, String> {

@@ -8,7 +8,10 @@ use domain::{
     hash::Hash128,
     id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{Command, Query, Wish},
+    inventory::{
+        Command, Query, Wish,
+        claim::{Reclaim, Spread},
+    },
     lane::Join,
     machine::Answer,
     payment::{Action, Outcome, Plan, WebhookBody, WebhookType},
@@ -170,6 +173,10 @@ impl Gate for Door {
         machine_of(self).pause(self.world.delay_ms()).await;
         Ok(self.world.0.event.borrow().clone())
     }
+
+    async fn shards(&self, _event_id: &EventId) -> Result<u32, No> {
+        Ok(self.world.0.event.borrow().shards)
+    }
 }
 
 fn machine_of(door: &Door) -> Machine {
@@ -205,7 +212,7 @@ impl Door {
             number: joined.number,
             joined_at: joined.joined_at,
             kid: joined.kid,
-            caller: Some(CallerHash::of(&user.0)),
+            caller: (!self.world.0.unbound).then(|| CallerHash::of(&user.0)),
         };
         Ok((self.world.0.tokens.sign(&waiting), joined.number))
     }
@@ -253,6 +260,7 @@ impl Door {
     pub(crate) async fn hold(&self, user: &UserId, token: &str, wish: Wish, key: &str) -> Result<Granted, No> {
         let event_id = self.event_id();
         let token: Option<ReservationToken> = self.world.0.tokens.verify(token);
+        let unbound = token.as_ref().is_some_and(|token| token.caller.is_none());
         let admission = token.and_then(|token| token.admits(&event_id, user, RECORD_TTL_MS, self.now()));
         let admission = admission.ok_or(No::Refused(Refusal::NotAdmitted))?;
         let says = format!("{wish:?}");
@@ -263,15 +271,15 @@ impl Door {
             admission,
             wish,
             idempotency: keyed(&user.0, "reserve", key, &says),
+            spread: Spread { unbound, claimed: None },
         };
         granted(sale::command(self, &event_id, command).await?)
     }
 
     /// GET `/reservations/{id}`.
     pub(crate) async fn reservation(&self, user: &UserId, id: &ReservationId) -> Result<Vec<u8>, No> {
-        let query = InventoryAsk::Query(Query::Reservation { key: id.key, user: user.clone() });
-        let inventory = Object::Inventory(id.event_id.clone());
-        Ok(granted(sale::ask(self, &id.event_id, &inventory, &query).await?)?.0)
+        let query = Query::Reservation { key: id.key, user: user.clone() };
+        Ok(granted(sale::look(self, &id.event_id, query).await?)?.0)
     }
 
     /// POST `/payments/intent`.
@@ -346,6 +354,7 @@ impl Door {
             amount: data.amount,
             currency: data.currency,
             outcome,
+            reclaim: Reclaim::Untried,
         };
         granted(sale::command(self, &event_id, command).await?)
     }
@@ -356,6 +365,9 @@ impl Door {
         let event_id = event.event_id.clone();
         let inventory = InventoryAsk::Configure(Box::new(event.clone()));
         granted(self.ask(&Object::Inventory(event_id.clone()), &inventory).await?)?;
+        for shard in (0..event.shards).filter(|_| event.is_spread()) {
+            granted(self.ask(&Object::Shard(event_id.clone(), shard), &inventory).await?)?;
+        }
         let queue = QueueAsk::Configure(Box::new(event));
         granted(self.ask(&Object::Queue(event_id), &queue).await?)?;
         Ok(())

@@ -5,6 +5,8 @@
 //! simulate --seed 7                  one run, twice, with its hash
 //! simulate --first 1000              one seed after the other until a promise is broken
 //! simulate --crowd 2000 [--seed 7]   one big sale, with simulated time ÷ real time
+//! simulate --strikes 4 [--from 1]    so many sales over two shards, each with every misfortune at every moment, and with every
+//!                                    two at moments that are close
 //! ```
 //!
 //! The exit status is 1 where a promise was broken.
@@ -19,7 +21,7 @@ use std::{
 
 use domain::invariants::Invariant;
 use fastrand::Rng;
-use simulation::{Profile, Report, run, run_with};
+use simulation::{Misfortune, Profile, Report, run, run_two_shards, run_with};
 
 fn main() -> ExitCode {
     let mut options = BTreeMap::new();
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
     while let Some(name) = arguments.next() {
         let value = arguments.next().and_then(|value| value.parse::<u64>().ok());
         match (name.strip_prefix("--"), value) {
-            (Some(name @ ("seed" | "seeds" | "from" | "crowd" | "first")), Some(value)) => {
+            (Some(name @ ("seed" | "seeds" | "from" | "crowd" | "first" | "strikes")), Some(value)) => {
                 options.insert(name.to_owned(), value);
             }
             _ => return usage(&name),
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     }
     match (option("crowd"), option("seeds"), option("seed")) {
         (Some(people), None, seed) => crowd(u32::try_from(people).unwrap_or(u32::MAX), seed.unwrap_or(1)),
+        (None, None, None) if option("strikes").is_some() => strikes(option("from").unwrap_or(1), option("strikes").unwrap_or(1)),
         (None, None, None) if option("first").is_some() => first(option("first").unwrap_or(1)),
         (None, Some(seeds), None) => many(option("from").unwrap_or(1), seeds),
         (None, None, Some(seed)) => one(seed),
@@ -83,6 +86,40 @@ fn one(seed: u64) -> ExitCode {
     let broken = broken(&first);
     broken.iter().for_each(|line| say(line));
     if broken.is_none() && same { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Moments that are so close together are struck in pairs.
+const CLOSE: u64 = 6;
+
+fn strikes(from: u64, sales: u64) -> ExitCode {
+    let (mut runs, mut spread) = (0_u64, 0_u64);
+    let mut strike = |seed: u64, strikes: Vec<(u64, Misfortune)>| {
+        let report = run_two_shards(seed, strikes.clone());
+        runs += 1;
+        spread += report.spread;
+        report.violation.map(|(at, violation)| format!("sale {seed} struck by {strikes:?}: at {at}: {violation}"))
+    };
+    let (broken, seconds) = timed(|| {
+        let mut broken: Vec<String> = Vec::new();
+        for seed in from..from + sales {
+            let moments = run_two_shards(seed, vec![]).stats.moments;
+            for at in 1..=moments {
+                for how in Misfortune::ALL {
+                    broken.extend(strike(seed, vec![(at, how)]));
+                    for (later, next) in (at + 1..=at + CLOSE).flat_map(|later| Misfortune::ALL.map(|next| (later, next))) {
+                        broken.extend(strike(seed, vec![(at, how), (later, next)]));
+                    }
+                }
+            }
+        }
+        broken
+    });
+    say(&format!(
+        "{runs} runs of {sales} sales over two shards: {} broke a promise; {spread} reservations over shards, {seconds:.1} s",
+        broken.len()
+    ));
+    broken.iter().take(20).for_each(|line| say(line));
+    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn first(seeds: u64) -> ExitCode {

@@ -8,7 +8,7 @@ use protocol::{
 };
 use serde_json::Value;
 
-use crate::{gateway::No, world::World};
+use crate::{gateway::No, profile::Misfortune, world::World};
 
 impl World {
     /// How long the next message takes, in milliseconds.
@@ -25,16 +25,21 @@ impl World {
     pub(crate) async fn carry(&self, to: &Object, body: Vec<u8>) -> Result<Vec<u8>, Fault> {
         let unavailable = || Fault::Unavailable("the network lost it".to_owned());
         let (reply, answered) = oneshot::channel();
+        let struck = self.moment();
+        if struck == Some(Misfortune::Worse) {
+            let (world, to, body) = (self.clone(), to.clone(), body.clone());
+            self.0.executor.after(self.draw(0..=30_000), move || world.deliver(&to, body, None));
+        }
         if self.goes_wrong(self.0.weather.repeats) {
             self.send_off(to, body.clone(), None);
         }
-        if self.goes_wrong(self.0.weather.loses) {
+        if self.goes_wrong(self.0.weather.loses) || struck == Some(Misfortune::Crash) {
             self.0.executor.sleep(self.delay_ms()).await;
             return Err(unavailable());
         }
         self.send_off(to, body, Some(reply));
         let outcome = answered.await;
-        let lost = self.goes_wrong(self.0.weather.loses);
+        let lost = self.goes_wrong(self.0.weather.loses) || struck == Some(Misfortune::Silence);
         self.0.executor.sleep(self.delay_ms()).await;
         match outcome {
             Ok(outcome) if !lost => outcome,

@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use domain::{
     board::PlaceState,
-    event::{QueueSettings, SectionKind},
+    event::{QueueSettings, Section, SectionKind},
     id::{EventId, PaymentIntentId, ReservationId, UserId},
     invariants::Invariant,
     inventory::{Wish, reservation::Status},
@@ -343,6 +343,9 @@ impl Person {
     }
 
     fn wish(&self) -> Wish {
+        if self.world.0.event.borrow().is_spread() && self.world.chance(self.world.0.apart) {
+            return self.apart();
+        }
         let quantity = self.world.draw(1..=2) as u32;
         if self.world.chance(500_000) {
             return Wish { quantity: Some(quantity), together: self.world.chance(500_000), ..Wish::default() };
@@ -359,6 +362,21 @@ impl Person {
             seat_ids: Some((first..=last).map(|number| format!("{}-{}-{number}", section.id, row.id)).collect()),
             ..Wish::default()
         }
+    }
+
+    /// The same seat in two or three sections, which are often at different shards.
+    fn apart(&self) -> Wish {
+        let sections = self.world.0.event.borrow().sections.clone();
+        let seat = |section: &Section| match &section.kind {
+            SectionKind::Seated { rows } => {
+                let row = &rows[self.world.draw(0..=rows.len() as u64 - 1) as usize];
+                Some(format!("{}-{}-{}", section.id, row.id, self.world.draw(1..=u64::from(row.count))))
+            }
+            SectionKind::General { .. } => None,
+        };
+        let start = self.world.draw(0..=sections.len() as u64 - 1) as usize;
+        let chosen = sections.iter().cycle().skip(start).take(sections.len().min(self.world.draw(2..=3) as usize));
+        Wish { seat_ids: Some(chosen.filter_map(seat).collect()), ..Wish::default() }
     }
 
     async fn hold(&self, reservation_token: &str) -> Option<Reserved> {
@@ -558,7 +576,8 @@ impl Person {
         let theirs = self.world.0.stats.borrow().admissions.iter().rev().find(|(_, user)| *user != self.user).cloned();
         if let Some((reservation_token, _)) = theirs {
             let granted = self.try_hold(&reservation_token).await == Some(true);
-            self.world.promise(Invariant::OwnerAlone, !granted, || format!("{} holds with a foreign token", self.user.0));
+            let may = self.world.0.unbound;
+            self.world.promise(Invariant::OwnerAlone, may || !granted, || format!("{} holds with a foreign token", self.user.0));
         }
         let foreign = self.world.0.stats.borrow().reservations.iter().rev().find(|(_, user)| *user != self.user).cloned();
         if let Some((id, _)) = foreign {

@@ -1,7 +1,7 @@
 //! What a run is like: how many people and seats, which settings, and how bad the weather is. All drawn from the seed.
 
 use domain::{
-    event::{Event, EventBody},
+    event::{Event, EventBody, Section},
     id::EventId,
     time::{Millis, Timestamp},
 };
@@ -83,6 +83,22 @@ impl Weather {
     }
 }
 
+/// What goes wrong at one moment, whatever the weather. A moment is any step of an object at its storage, and any message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfortune {
+    /// The object loses its memory; the message is lost on its way.
+    Crash,
+    /// Storage breaks; the answer is lost.
+    Silence,
+    /// The object loses its memory and storage breaks; the message comes again, much later.
+    Worse,
+}
+
+impl Misfortune {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Crash, Self::Silence, Self::Worse];
+}
+
 /// What a run is like.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -100,6 +116,12 @@ pub struct Profile {
     pub organiser: bool,
     /// Whether pages are at sockets.
     pub live: bool,
+    /// Whether tokens admit anybody who has them, as those of people who joined without an account do.
+    pub unbound: bool,
+    /// How many wishes out of a million name seats of several sections, where these are spread over shards.
+    pub apart: u32,
+    /// What goes wrong at which moments, by their numbers.
+    pub strikes: Vec<(u64, Misfortune)>,
     /// How odd people are, in thousandths: how many leave, forge, act twice, pay late.
     pub oddness: u32,
 }
@@ -141,7 +163,54 @@ impl Profile {
             weather: Weather::drawn(rng),
             organiser: rng.u32(0..3) == 0,
             live: false,
+            unbound: false,
+            apart: 250_000,
+            strikes: vec![],
             oddness: rng.u32(0..=300),
+        }
+    }
+
+    /// The same sale with its seats spread over some shards, in more sections.
+    #[must_use]
+    pub fn spread(mut self, rng: &mut Rng) -> Self {
+        let first = self.event.sections[0].clone();
+        for id in ["B", "C", "D"].into_iter().take(rng.usize(1..=3)) {
+            self.event.sections.push(Section { id: id.to_owned(), ..first.clone() });
+        }
+        self.event.shards = rng.u32(2..=4);
+        self.unbound = rng.bool();
+        self
+    }
+
+    /// A few people who want seats of two shards at once, in calm weather. Half of the sales have people who let holds
+    /// run out, cancel and pay late, and tokens that admit anybody.
+    #[must_use]
+    pub fn two_shards(rng: &mut Rng) -> Self {
+        let rows = json!([{ "id": "1", "count": 3 }]);
+        let event = event(&json!({
+            "name": "Simulated",
+            "hold_ttl_sec": 20,
+            "sale_closes_at": Timestamp(Millis(START + 300_000)),
+            "shards": 2,
+            "queue": { "admit_per_sec": 5, "burst": 5, "max_active": 5, "admission_ttl_sec": 60, "lanes": 1 },
+            "sections": [
+                { "id": "A", "price": 100, "rows": rows },
+                { "id": "B", "price": 70, "rows": rows },
+            ],
+        }));
+        let odd = rng.bool();
+        Self {
+            people: 3,
+            arrivals_ms: 2000,
+            isolates: 1,
+            event,
+            weather: Weather::CALM,
+            organiser: false,
+            live: false,
+            unbound: rng.bool(),
+            apart: 1_000_000,
+            strikes: vec![],
+            oddness: if odd { 300 } else { 0 },
         }
     }
 
@@ -165,7 +234,19 @@ impl Profile {
             until_sec: 3_000,
             ..Weather::CALM
         };
-        Self { people, arrivals_ms: 1000, isolates: 4, event, weather, organiser: false, live: false, oddness: 50 }
+        Self {
+            people,
+            arrivals_ms: 1000,
+            isolates: 4,
+            event,
+            weather,
+            organiser: false,
+            live: false,
+            unbound: false,
+            apart: 0,
+            strikes: vec![],
+            oddness: 50,
+        }
     }
 }
 

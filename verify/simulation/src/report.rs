@@ -17,6 +17,8 @@ pub struct Stats {
     pub requests: u64,
     /// Commits that became durable.
     pub commits: u64,
+    /// Steps of objects at their storage, and messages: where something can go wrong.
+    pub moments: u64,
     /// Things that went wrong.
     pub faults: u64,
     /// Objects that lost their memory.
@@ -58,6 +60,8 @@ pub struct Report {
     pub people: u32,
     /// Seats that were sold at the end.
     pub sold: u64,
+    /// Reservations over several shards that were made.
+    pub spread: u64,
     /// Counts.
     pub stats: Stats,
     /// Order of turns against order of joining: 1 without inversion.
@@ -74,13 +78,14 @@ impl fmt::Display for Report {
         write!(
             f,
             "seed {} hash {:016x}: {} people, {} simulated s, {steps} steps, {requests} requests, {commits} commits, {faults} faults, \
-             {crashes} crashes, {repeated} repeated, {forged} forged, {bought} bought, {} seats sold, idle {idle_max_ms} ms, \
+             {crashes} crashes, {repeated} repeated, {forged} forged, {bought} bought, {} seats sold, {} over shards, idle {idle_max_ms} ms, \
              tau {:.3} (turns) {:.3} (entered)",
             self.seed,
             self.hash,
             self.people,
             self.simulated_ms / 1000,
             self.sold,
+            self.spread,
             self.tau_turns,
             self.tau_entered,
         )

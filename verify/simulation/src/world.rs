@@ -20,7 +20,7 @@ use crate::{
     executor::Executor,
     gateway::Isolate,
     node::Node,
-    profile::{Profile, START, Weather},
+    profile::{Misfortune, Profile, START, Weather},
     report::Stats,
 };
 
@@ -37,6 +37,11 @@ pub(crate) struct Core {
     pub(crate) witness: RefCell<Witness>,
     /// The newest version of the event, as D1 has it.
     pub(crate) event: RefCell<Event>,
+    /// Whether tokens admit anybody who has them.
+    pub(crate) unbound: bool,
+    /// How many wishes out of a million name seats of several sections.
+    pub(crate) apart: u32,
+    strikes: Vec<(u64, Misfortune)>,
     pub(crate) tokens: Keyring,
     pub(crate) webhooks: Key,
     pub(crate) stats: RefCell<Stats>,
@@ -61,6 +66,9 @@ impl World {
             isolates: RefCell::default(),
             witness: RefCell::default(),
             event: RefCell::new(profile.event.clone()),
+            unbound: profile.unbound,
+            apart: profile.apart,
+            strikes: profile.strikes.clone(),
             tokens,
             webhooks,
             stats: RefCell::default(),
@@ -132,17 +140,32 @@ impl World {
         self.0.hash.get()
     }
 
+    /// The next moment of the run, and what goes wrong at it by plan.
+    pub(crate) fn moment(&self) -> Option<Misfortune> {
+        let number = {
+            let mut stats = self.0.stats.borrow_mut();
+            stats.moments += 1;
+            stats.moments
+        };
+        let struck = self.0.strikes.iter().find(|(at, _)| *at == number).map(|(_, how)| *how);
+        if struck.is_some() {
+            self.fault();
+        }
+        struck
+    }
+
     /// Storage may break here, and the object may lose its memory here.
     ///
     /// # Errors
     /// It broke.
     pub(crate) fn may_fail(&self, object: &Object, step: &str) -> Result<(), String> {
-        if self.goes_wrong(self.0.weather.crashes) {
+        let struck = self.moment();
+        if self.goes_wrong(self.0.weather.crashes) || matches!(struck, Some(Misfortune::Crash | Misfortune::Worse)) {
             let (world, object) = (self.clone(), object.clone());
             let life = self.life_of(&object);
             self.0.executor.after(0, move || world.crash(&object, life));
         }
-        if self.goes_wrong(self.0.weather.storage_fails) {
+        if self.goes_wrong(self.0.weather.storage_fails) || matches!(struck, Some(Misfortune::Silence | Misfortune::Worse)) {
             return Err(format!("storage broke at the {step}"));
         }
         Ok(())

@@ -10,7 +10,7 @@ use domain::{
 };
 use protocol::{
     Problem,
-    ask::{EventAsk, InventoryAsk, Object, PaymentAsk, QueueAsk},
+    ask::{EventAsk, Object, PaymentAsk, QueueAsk},
     sale::{self, Gate},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,6 +43,10 @@ impl Gate for Call {
         let entry = catalogue::newest(self, event_id).await?.ok_or(Code::EventNotFound)?;
         Ok(entry.event.clone())
     }
+
+    async fn shards(&self, event_id: &EventId) -> Result<u32, ApiError> {
+        Ok(catalogue::event(self, event_id).await?.event.shards)
+    }
 }
 
 /// Gives an event's queue a command.
@@ -66,8 +70,7 @@ pub async fn inventory(call: &Call, event_id: &EventId, command: inventory::Comm
 /// # Errors
 /// There is no answer, no such event, or the inventory refuses.
 pub async fn inventory_look(call: &Call, event_id: &EventId, query: inventory::Query) -> Result<Vec<u8>, ApiError> {
-    let inventory = Object::Inventory(event_id.clone());
-    granted(sale::ask(call, event_id, &inventory, &InventoryAsk::Query(query)).await?)
+    granted(sale::look(call, event_id, query).await?)
 }
 
 /// Asks a payment intent.

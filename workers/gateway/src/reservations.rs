@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
-    inventory::{Command, Query, Wish, reservation::Status},
+    inventory::{Command, Query, Wish, claim::Spread, reservation::Status},
 };
 use protocol::sale;
 use serde::Deserialize;
@@ -84,15 +84,16 @@ pub async fn create(call: &Call) -> Result<Reply, ApiError> {
     let entry = catalogue::event_named(call, required("event_id", &body.event_id)?).await?;
     let event_id = &entry.event.event_id;
     let token = body.reservation_token.as_deref().and_then(|token| token::verify(&call.config, token));
-    let admission = token
-        .and_then(|token: ReservationToken| token.admits(event_id, user, call.config.idempotency_ttl_ms, clock::now()))
-        .ok_or(Code::NotAdmitted)?;
+    let token: ReservationToken = token.ok_or(Code::NotAdmitted)?;
+    let admits = token.admits(event_id, user, call.config.idempotency_ttl_ms, clock::now());
+    let admission = admits.ok_or(Code::NotAdmitted)?;
     let command = Command::Hold {
         key: ReservationKey(Uuid::new_v4().as_u128()),
         user: user.clone(),
         admission,
         wish,
         idempotency: call.idempotency("reserve", Some(event_id))?,
+        spread: Spread { unbound: token.caller.is_none(), claimed: None },
     };
     let reply = Reply::answer(201, objects::inventory(call, event_id, command).await?)?;
     changed(user, event_id);

@@ -2,8 +2,11 @@
 
 use std::rc::Rc;
 
-use domain::id::EventId;
-use protocol::{ask::InventoryAsk, inventory::InventoryActor};
+use domain::{id::EventId, spread::Part};
+use protocol::{
+    ask::{InventoryAsk, Object},
+    inventory::InventoryActor,
+};
 use shell::{
     ObjectPlatform,
     ask::{broken, question, respond},
@@ -13,16 +16,16 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use crate::store::InventoryStore;
 
-/// The seats of one event. Everything it knows is in its rows; memory is a copy.
+/// The seats of one event, or of one of its shards. Everything it knows is in its rows; memory is a copy.
 #[durable_object(alarm)]
 pub struct InventoryObject(Option<Rc<InventoryActor<ObjectPlatform, InventoryStore>>>);
 
 impl DurableObject for InventoryObject {
     fn new(state: State, env: Env) -> Self {
         let platform = ObjectPlatform::new(state, env, "inventory");
-        let store = InventoryStore::new(Sql::new(platform.state()));
-        let event_id = EventId::parse(&platform.name());
-        Self(event_id.map(|event_id| Rc::new(InventoryActor::new(Rc::new(platform), store, event_id))))
+        let Some((event_id, part)) = named(&platform.name()) else { return Self(None) };
+        let store = InventoryStore::new(Sql::new(platform.state()), part);
+        Self(Some(Rc::new(InventoryActor::new(Rc::new(platform), store, event_id, part))))
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -36,8 +39,16 @@ impl DurableObject for InventoryObject {
     }
 }
 
+/// What an object of this name is part of.
+fn named(name: &str) -> Option<(EventId, Part)> {
+    match Object::indexed(name) {
+        Some((event_id, shard)) => Some((event_id, Part::Shard(shard))),
+        None => Some((EventId::parse(name)?, Part::Root)),
+    }
+}
+
 impl InventoryObject {
     fn actor(&self) -> Result<&Rc<InventoryActor<ObjectPlatform, InventoryStore>>> {
-        self.0.as_ref().ok_or_else(|| "an inventory is named by its event".into())
+        self.0.as_ref().ok_or_else(|| "an inventory is named by its event, and by its number where it is a shard".into())
     }
 }

@@ -53,8 +53,8 @@ struct SeatStates<'a> {
 }
 
 #[derive(Serialize)]
-struct LedgerPage {
-    entries: Vec<Entry>,
+pub(crate) struct LedgerPage {
+    pub(crate) entries: Vec<Entry>,
     next_cursor: Option<String>,
 }
 
@@ -120,6 +120,7 @@ pub(crate) fn answer(inventory: &Inventory, store: &InventoryStore, query: &Quer
             Err(refusal) => Ok(Answer::Refused(refusal)),
         },
         Query::Figures => granted(&console(inventory, event)),
+        Query::Offer(_) | Query::Taken(_) | Query::Standings { .. } => Ok(Answer::Refused(Refusal::Overloaded)),
     }
 }
 
@@ -194,7 +195,7 @@ fn seat_states<'a>(inventory: &Inventory, event: &'a Event) -> SeatStates<'a> {
     }
 }
 
-fn ledger(store: &InventoryStore, after: u64, limit: u32) -> Result<LedgerPage> {
+pub(crate) fn ledger(store: &InventoryStore, after: u64, limit: u32) -> Result<LedgerPage> {
     let statement = "SELECT body FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?";
     let rows = store.sql.rows(statement, vec![integer_value(after)?, integer_value(limit.into())?])?;
     let entries: Vec<Entry> = rows.iter().map(|row| json(row, 0)).collect::<Result<_>>()?;

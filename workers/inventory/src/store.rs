@@ -12,13 +12,16 @@
 //! | `ended_admissions` | an admission that ended before its token does |
 //! | `counters` | the numbers that must not come again |
 //! | `idempotency` | the answer to a key |
+//! | `claims` | what a shard keeps for a reservation of another; in the book, what any of them has |
+//! | `merged` | how far the book has come with a shard |
 
 use std::cell::RefCell;
 
 use domain::{
     idempotency::{Idempotency, Record},
-    inventory::{Admission, Change, Command, Inventory, Query, Rows, reservation::Reservation},
+    inventory::{Admission, Change, Command, Inventory, Merged, Query, Rows, ledger::Entry, reservation::Reservation},
     machine::{Answer, Batch, Store},
+    spread::Part,
     time::Millis,
 };
 use protocol::inventory::InventoryRows;
@@ -32,7 +35,7 @@ use worker::Result;
 
 use crate::{
     queries,
-    written::{LAST_ERRAND, SENT, Written},
+    written::{LAST_ERRAND, SENT, TOLD, Written},
 };
 
 const MIGRATIONS: &[&str] = &[
@@ -53,19 +56,24 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 ",
     records::SCHEMA,
+    "
+    CREATE TABLE claims (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE merged (shard INTEGER PRIMARY KEY, seq INTEGER NOT NULL, sequence INTEGER NOT NULL);
+",
 ];
 
 /// Reads and writes the rows of one inventory.
 pub(crate) struct InventoryStore {
     pub(crate) sql: Sql,
+    part: Part,
     migrated: std::cell::Cell<bool>,
     /// The traces that the commands at hand belong to; they go out with their notifications.
     trace_ids: RefCell<Vec<String>>,
 }
 
 impl InventoryStore {
-    pub(crate) const fn new(sql: Sql) -> Self {
-        Self { sql, migrated: std::cell::Cell::new(false), trace_ids: RefCell::new(Vec::new()) }
+    pub(crate) const fn new(sql: Sql, part: Part) -> Self {
+        Self { sql, part, migrated: std::cell::Cell::new(false), trace_ids: RefCell::new(Vec::new()) }
     }
 
     /// A reservation by its key, in any status.
@@ -99,8 +107,15 @@ impl Store<Inventory> for InventoryStore {
         let ended = bodies("SELECT number, ends_at FROM ended_admissions")?;
         let errands = bodies("SELECT body FROM errands")?;
         let admission = |row: &Row| Ok(Admission { number: integer(row, 0)?, ends_at: Millis(integer(row, 1)?) });
+        let claims = bodies("SELECT body FROM claims")?;
+        let merged = bodies("SELECT shard, seq, sequence FROM merged")?;
+        let position = |row: &Row| {
+            let shard = integer(row, 0)?;
+            Ok((u32::try_from(shard).unwrap_or(u32::MAX), Merged { seq: integer(row, 1)?, sequence: integer(row, 2)? }))
+        };
         let sent = self.counter(SENT)?;
         let inventory = Inventory::restore(Rows {
+            part: self.part,
             event: event.first().map(|row| json(row, 0)).transpose()?,
             blocked: blocked.iter().map(|row| text(row, 0).map(str::to_owned)).collect::<Result<_>>()?,
             taking: taking.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
@@ -110,14 +125,25 @@ impl Store<Inventory> for InventoryStore {
             sequence: sent.max(self.highest("SELECT coalesce(max(sequence), 0) FROM outbox")?),
             sent,
             last_errand: self.counter(LAST_ERRAND)?,
+            claims: claims.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
+            told: self.counter(TOLD)?,
+            merged: merged.iter().map(position).collect::<Result<_>>()?,
         });
         Ok((inventory, records::load(&self.sql)?))
     }
 
     fn recall(&self, inventory: &mut Inventory, command: &Command) -> Result<()> {
-        let Some(key) = inventory.missing(command) else { return Ok(()) };
-        if let Some(reservation) = self.reservation(&key.to_string())? {
+        if let Some(key) = inventory.missing(command)
+            && let Some(reservation) = self.reservation(&key.to_string())?
+        {
             inventory.recall(reservation);
+        }
+        let sold: Vec<String> = inventory.sold_claims_of(command).map(|key| key.to_string()).collect();
+        if !sold.is_empty() {
+            let statement = "SELECT body FROM claims WHERE key IN (SELECT value FROM json_each(?))";
+            for row in &self.sql.rows(statement, vec![serde_json::to_string(&sold)?.into()])? {
+                inventory.recall_claim(json(row, 0)?);
+            }
         }
         Ok(())
     }
@@ -148,6 +174,10 @@ impl InventoryRows for InventoryStore {
             Ok((integer(row, 0)?, body))
         };
         rows.iter().map(message).collect()
+    }
+
+    fn ledger(&self, after: u64, limit: u32) -> Result<Vec<Entry>> {
+        Ok(queries::ledger(self, after, limit)?.entries)
     }
 
     fn look(&self, inventory: &Inventory, query: &Query, now: Millis) -> Result<Answer> {

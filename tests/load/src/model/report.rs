@@ -1,12 +1,14 @@
 //! What a sale of the model found, as rows of a table.
 
-use super::scenario::Scenario;
+use super::{scenario::Scenario, times::Times};
 
 /// What the platform recommends at most for one object: requests a second.
 pub const SOFT_LIMIT: f64 = 1000.0;
 /// What the whole is to stay under, in milliseconds.
 pub const GOAL_MS: f64 = 120.0;
 
+/// A thread that works more than this is not asked for more.
+const WORN: f64 = 0.9;
 /// From this share of a thread on there are queues that matter.
 const PRESSED: f64 = 0.8;
 
@@ -48,12 +50,16 @@ pub struct Figures {
     pub lane: Load,
     /// The queue.
     pub queue: Load,
-    /// The inventory.
+    /// The inventory; the busiest of its shards where it is spread.
     pub inventory: Load,
+    /// The book of a spread inventory.
+    pub book: Load,
     /// Batches that reached the queue.
     pub batches: u64,
     /// People who joined.
     pub joins: u64,
+    /// Holds that were answered.
+    pub holds: u64,
     /// How long they came.
     pub seconds: f64,
 }
@@ -143,6 +149,50 @@ pub fn sales(figures: &[Figures]) -> String {
         "first limit: what raises it",
     ];
     table(&head, &figures.iter().map(Figures::cells).collect::<Vec<_>>())
+}
+
+/// How many holds a second an inventory of so many shards carries: the most at which nine in ten hundredths are quick and
+/// nobody works without a pause.
+#[must_use]
+pub fn carried(shards: usize, times: &Times, seed: u64) -> Figures {
+    const STEP: f64 = 1.05;
+    let mut best = None;
+    let mut per_s = 100.0;
+    loop {
+        // The queue's entries are not what is asked for here.
+        let times = Times { queue_enter: 0.0, ..times.clone() };
+        let figures = super::run(&Scenario::holds(shards, per_s), &times, seed);
+        let worst = figures.inventory.busy.max(figures.book.busy);
+        if figures.hold_p95_ms > GOAL_MS || worst > WORN {
+            return best.unwrap_or(figures);
+        }
+        best = Some(figures);
+        per_s *= STEP;
+    }
+}
+
+/// The table of what inventories carry.
+#[must_use]
+pub fn shards(times: &Times, seed: u64) -> String {
+    let mut one = 0.0;
+    let rows = [1, 2, 4, 8, 16].map(|shards| {
+        let figures = carried(shards, times, seed);
+        let per_s = figures.holds as f64 / figures.seconds;
+        if shards == 1 {
+            one = per_s;
+        }
+        let load = |load: Load| format!("{:.0} · {:.0} %", load.calls_per_s, 100.0 * load.busy);
+        let book = if shards == 1 { "–".to_owned() } else { load(figures.book) };
+        vec![
+            shards.to_string(),
+            format!("{per_s:.0}"),
+            format!("{:.2}×", per_s / one),
+            format!("{:.0}", figures.hold_p95_ms),
+            load(figures.inventory),
+            book,
+        ]
+    });
+    table(&["shards", "holds/s", "against one", "hold P95 ms", "the busiest shard", "the book"], &rows)
 }
 
 /// The scenarios of the table: lanes with and without gathering, a crowd of a million, a thousand events at once.

@@ -43,6 +43,13 @@ enum Event {
     EnterAtQueue(Us),
     BoardAtQueue(Us),
     HoldAtInventory(Us),
+    /// A hold asks another shard first, and is back at its home; an entry of the ledger goes to the book with those that
+    /// have gathered, and is back.
+    Claim(usize, Us),
+    Claimed(usize, Us),
+    Written(usize, Us),
+    AtBook(usize, Vec<Us>),
+    Told(usize, Vec<Us>),
 }
 
 struct Due {
@@ -85,6 +92,16 @@ struct Isolate {
     board_at: Us,
 }
 
+/// The inventory, or a part of it.
+#[derive(Clone, Debug, Default)]
+struct Shard {
+    thread: Thread,
+    /// Holds whose entries the book does not have.
+    buffer: Vec<Us>,
+    /// A message to the book is out.
+    out: bool,
+}
+
 struct Sale<'a> {
     scenario: &'a Scenario,
     times: &'a Times,
@@ -96,7 +113,9 @@ struct Sale<'a> {
     isolates: Vec<Isolate>,
     lanes: Vec<Lane>,
     queue: Thread,
-    inventory: Thread,
+    /// The inventory, or its shards.
+    inventory: Vec<Shard>,
+    book: Thread,
     latencies: [Histogram<u64>; 4],
 }
 
@@ -117,7 +136,8 @@ pub fn run(scenario: &Scenario, times: &Times, seed: u64) -> Figures {
             .collect(),
         lanes: vec![Lane::default(); scenario.lanes],
         queue: Thread::default(),
-        inventory: Thread::default(),
+        inventory: vec![Shard::default(); scenario.shards],
+        book: Thread::default(),
         latencies: std::array::from_fn(|_| histogram()),
     };
     for first in [Event::Join, Event::Status, Event::Enter, Event::Hold] {
@@ -233,11 +253,61 @@ impl Sale<'_> {
                 let (_, done) = self.gateway();
                 self.plan(done + self.way(), Event::HoldAtInventory(self.now));
             }
-            Event::HoldAtInventory(since) => {
-                let service = self.service(self.times.inventory_hold);
-                let done = self.inventory.call(self.now, service) + self.flush() + self.way();
-                self.answered(HOLD, done, since);
+            Event::HoldAtInventory(since) => self.hold(since),
+            Event::Claim(home, since) => {
+                let shard = (home + self.chance.usize(1..self.inventory.len())) % self.inventory.len();
+                let service = self.service(self.times.shard_claim);
+                let done = self.inventory[shard].thread.call(self.now, service) + self.flush() + self.way();
+                self.plan(done, Event::Claimed(home, since));
             }
+            Event::Claimed(home, since) => {
+                let service = self.service(self.times.inventory_hold + self.times.book_entry);
+                let done = self.inventory[home].thread.work(self.now, service) + self.flush();
+                self.plan(done, Event::Written(home, since));
+            }
+            Event::Written(home, since) => {
+                self.inventory[home].buffer.push(since);
+                self.tell(home);
+            }
+            Event::AtBook(shard, holds) => {
+                let service = self.service(self.times.book_entry * holds.len() as f64);
+                let done = self.book.call(self.now, service) + self.flush() + self.way();
+                self.plan(done, Event::Told(shard, holds));
+            }
+            Event::Told(shard, holds) => {
+                let told = self.now + self.way();
+                holds.into_iter().for_each(|since| self.answered(HOLD, told, since));
+                self.inventory[shard].out = false;
+                self.tell(shard);
+            }
+        }
+    }
+
+    /// A hold of one seat. Spread over shards, its user is at home at one of them and its seat at any.
+    fn hold(&mut self, since: Us) {
+        let shards = self.inventory.len();
+        if shards == 1 {
+            let service = self.service(self.times.inventory_hold);
+            let done = self.inventory[0].thread.call(self.now, service) + self.flush() + self.way();
+            self.answered(HOLD, done, since);
+            return;
+        }
+        let home = self.chance.usize(..shards);
+        let service = self.service(self.times.shard_claim);
+        let elsewhere = self.chance.usize(..shards) != 0;
+        let done = self.inventory[home].thread.call(self.now, if elsewhere { service } else { 0.0 });
+        let way = if elsewhere { self.way() } else { 0.0 };
+        self.plan(done + way, if elsewhere { Event::Claim(home, since) } else { Event::Claimed(home, since) });
+    }
+
+    /// One message to the book in flight from each shard.
+    fn tell(&mut self, shard: usize) {
+        let way = self.way();
+        let teller = &mut self.inventory[shard];
+        if !teller.out && !teller.buffer.is_empty() {
+            teller.out = true;
+            let holds = std::mem::take(&mut teller.buffer);
+            self.plan(self.now + way, Event::AtBook(shard, holds));
         }
     }
 
@@ -307,9 +377,11 @@ impl Sale<'_> {
             isolate: most(&mut self.isolates.iter().map(|isolate| load(&isolate.thread))),
             lane: most(&mut self.lanes.iter().map(|lane| load(&lane.thread))),
             queue: load(&self.queue),
-            inventory: load(&self.inventory),
+            inventory: most(&mut self.inventory.iter().map(|shard| load(&shard.thread))),
+            book: load(&self.book),
             batches: self.lanes.iter().map(|lane| lane.batches).sum(),
             joins: self.joined,
+            holds: self.latencies[HOLD].len(),
             seconds,
         }
     }
@@ -329,6 +401,8 @@ mod tests {
             queue_board: 100.0,
             queue_enter: 300.0,
             inventory_hold: 500.0,
+            shard_claim: 200.0,
+            book_entry: 50.0,
         }
     }
 
@@ -349,6 +423,15 @@ mod tests {
         let figures = run(&small(64), &times(), 1);
         assert!(figures.join_p95_ms > 20.0 && figures.hold_p95_ms > 10.0, "{figures:?}");
         assert!(figures.status_p95_ms < 5.0, "{figures:?}");
+    }
+
+    #[test]
+    fn several_shards_carry_more_holds_than_one_and_answer_later() {
+        let [one, four] = [1, 4].map(|shards| run(&Scenario::holds(shards, 1500.0), &times(), 1));
+        assert!(four.hold_p95_ms > 30.0 && four.hold_p95_ms < 120.0, "claim, hold and book each wait for a flush: {four:?}");
+        assert!(four.inventory.busy < one.inventory.busy / 2.0 && four.book.busy > 0.0, "{one:?} {four:?}");
+        let [one, four] = [1, 4].map(|shards| run(&Scenario::holds(shards, 3000.0), &times(), 1));
+        assert!(one.hold_p95_ms > 1000.0 && four.hold_p95_ms < 120.0, "{one:?} {four:?}");
     }
 
     #[test]
