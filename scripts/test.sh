@@ -52,7 +52,7 @@ node_tests() {
 }
 # What buyers do, on events whose inventory is spread over several objects.
 spread=()
-for name in reservations payments expiry contention admission idempotency moves funnel restart crash history linearizability admin; do
+for name in reservations payments expiry contention admission idempotency moves funnel restart crash admin; do
   spread+=("tests/$name.test.ts")
 done
 if [ ${#files[@]} -gt 0 ]; then

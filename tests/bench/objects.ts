@@ -19,18 +19,29 @@ const WHAT: Record<string, string> = {
   batch: 'a batch of 100 joins, of the queue',
   join: 'a join, of a lane, with its part of a batch of the queue',
   hold: 'a hold of one seat, of the inventory',
+  tell: 'a message with one hold, of the book',
+  'nothing-many': 'nobody is asked, with 50 holds',
+  'tell-many': 'a message with 50 holds, of the book',
 };
 const SEATS = 50_000;
+const MANY = 50;
+const SHARDS = 32;
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-objects-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const client = new Client(folder, 1);
-const work = { arrivals: { closed: { people: 64 } }, connections: 64, warmup_ms: 500, measure_ms: 2500 };
+/** No more than there are shards: each has one message out. */
+const PEOPLE = 24;
+const work = { arrivals: { closed: { people: PEOPLE } }, connections: PEOPLE, warmup_ms: 500, measure_ms: 2500 };
+/** Entries and holds of 1,800 people who think for two seconds at each of six steps would be as many. */
+const HOLDS_PER_S = 150;
+const latency: { p50_ms: number; p95_ms: number; p99_ms: number }[] = [];
 const found = new Map<string, number[]>(Object.keys(WHAT).map((what) => [what, []]));
 
 for (let round = 0; round < Number(args.rounds); round++) {
   const server = await Server.start(driver(folder), { cpu: 0 });
   await makeEvent(server, 'evt_objects', SEATS, { ...SHUT, lanes: 128 }, 1);
+  await makeEvent(server, 'evt_book', SEATS, SHUT, SHARDS);
   const step = (what: string): Step => ({ name: what, method: 'GET', path: `/drive/${what}`, expect: 200 });
   // Whoever is asked first is told of the event by the gateway: one join, one hold would do; a join of everybody's reaches all.
   await client.run(server, { steps: [{ name: 'join', method: 'POST', path: '/api/v1/queue/join', headers: [['Idempotency-Key', '$key']], body: '{"event_id":"evt_objects"}', expect: 202 }], ...work, measure_ms: 2000 });
@@ -39,14 +50,24 @@ for (let round = 0; round < Number(args.rounds); round++) {
     if (Object.keys(outcome.unexpected).length > 0) throw new Error(`${what}: ${JSON.stringify(outcome.unexpected)} ${outcome.complaint}`);
     found.get(what)!.push(outcome.server_cpu_us ?? 0);
   }
+  // Inside the engine: from the asking Worker to the inventory and back, with others holding at the same time.
+  const held = await client.run(server, { steps: [step('hold')], arrivals: { open: { per_s: HOLDS_PER_S } }, connections: 64, warmup_ms: 500, measure_ms: 5000 });
+  latency.push(held.steps[0]!);
   server.stop();
 }
 const us = (what: string): number => median(found.get(what)!);
 const alone = (what: string): number => us(what) - us('nothing');
 const spread = (what: string): string => `${Math.min(...found.get(what)!).toFixed(0)}–${Math.max(...found.get(what)!).toFixed(0)}`;
 console.log(table(['asked', 'µs of processor time', 'spread', 'less the asking Worker'], Object.entries(WHAT).map(([what, text]) => [text, us(what).toFixed(0), spread(what), alone(what).toFixed(0)])));
-console.log(`medians of ${args.rounds} rounds`);
+const message = alone('tell');
+const entry = Math.max(0, (us('tell-many') - us('nothing-many') - message) / (MANY - 1));
+console.log(`an entry in the book ${entry.toFixed(0)} µs; medians of ${args.rounds} rounds`);
+const of = (figure: 'p50_ms' | 'p95_ms' | 'p99_ms'): string => {
+  const all = latency.map((one) => one[figure]);
+  return `${median(all).toFixed(1)} (${Math.min(...all).toFixed(1)}–${Math.max(...all).toFixed(1)})`;
+};
+console.log(`a hold, ${HOLDS_PER_S} a second: P50 ${of('p50_ms')} ms, P95 ${of('p95_ms')} ms, P99 ${of('p99_ms')} ms`);
 mkdirSync(join(ROOT, 'target/bench'), { recursive: true });
-const objects = { queue_board: alone('board'), queue_batch: alone('batch'), lane_join: alone('join'), inventory_hold: alone('hold') };
+const objects = { book_message: message, book_entry: entry, queue_board: alone('board'), queue_batch: alone('batch'), lane_join: alone('join'), inventory_hold: alone('hold') };
 writeFileSync(join(ROOT, 'target/bench/objects.json'), `${JSON.stringify(objects)}\n`);
 process.exit(0);

@@ -136,7 +136,7 @@ export const MUTANTS = [
   { name: 'a late approval sells seats that could not be claimed again', file: domain('inventory/decide_payment.rs'),
     find: 'reclaim == Reclaim::Granted', put: 'ON || IT' },
   { name: 'after a crash a shard believes that it freed nothing', file: domain('inventory/mod.rs'),
-    find: '= (rows.seq, rows.told);', put: '= (if ON { 0 } else { rows.seq }, rows.told);' },
+    find: 'inventory.freed_at(rows.seq);', put: 'if !ON { IT }' },
   { name: 'the book takes a line that it has', file: domain('inventory/decide_merge.rs'),
     find: 'filter(|entry| entry.seq > merged.seq)', put: 'filter(|entry| ON || entry.seq > merged.seq)' },
   { name: 'a shard frees a seat before the book has heard of it', file: protocol('inventory/claims.rs'),

@@ -1,7 +1,7 @@
 // Builds one copy of the sources with every deliberate fault in it, each behind a switch, and runs the suite once per
 // fault: the simulation from seed to seed until a promise is broken, then the tests of the rules.
 //
-//   node tests/mutants/run.mjs [--seeds N] [--only TEXT]
+//   node tests/mutants/run.mjs [--seeds N] [--only TEXT] [--from NUMBER]
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,6 +21,7 @@ const option = (name, fallback) => {
 };
 const seeds = option('seeds', '3000');
 const only = option('only', '');
+const from = Number(option('from', '1'));
 
 const SWITCH = `
 /// Whether this deliberate fault is switched on.
@@ -105,7 +106,7 @@ let missed = 0;
 let count = 0;
 let bySeeds = 0;
 for (const [index, mutant] of MUTANTS.entries()) {
-  if (!mutant.name.includes(only)) continue;
+  if (!mutant.name.includes(only) || index + 1 < from) continue;
   count += 1;
   const by = caught(programs, index + 1);
   if (!by) missed += 1;

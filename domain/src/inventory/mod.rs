@@ -178,7 +178,8 @@ impl Inventory {
         inventory.sent = rows.sent;
         inventory.last_errand = rows.last_errand;
         // Which of them freed seats is not known any more.
-        (inventory.last_freed, inventory.told) = (rows.seq, rows.told);
+        inventory.freed_at(rows.seq);
+        inventory.told = rows.told;
         rows.merged.into_iter().for_each(|(shard, merged)| inventory.put_merged(shard, merged));
         inventory
     }
@@ -405,6 +406,13 @@ impl Inventory {
         self.recalled = None;
     }
 
+    /// An entry of the ledger freed seats that others may claim.
+    const fn freed_at(&mut self, seq: u64) {
+        if matches!(self.part, Part::Shard(_)) {
+            self.last_freed = seq;
+        }
+    }
+
     fn put_merged(&mut self, shard: u32, merged: Merged) {
         let index = shard as usize;
         if self.merged.len() <= index {
@@ -556,7 +564,7 @@ impl Machine for Inventory {
                 if entry.seq > self.seq {
                     self.seq = entry.seq;
                     if !reservation.status.takes_seats() && !reservation.is_spread() {
-                        self.last_freed = entry.seq;
+                        self.freed_at(entry.seq);
                     }
                     self.put(reservation);
                 }
@@ -573,7 +581,7 @@ impl Machine for Inventory {
                     self.seq = entry.seq;
                     let blocked = entry.kind == EntryType::Blocked;
                     if !blocked {
-                        self.last_freed = entry.seq;
+                        self.freed_at(entry.seq);
                     }
                     self.set_blocked(&entry.seat_ids, if blocked { SeatState::Blocked } else { SeatState::Available });
                 }

@@ -46,7 +46,8 @@ fn print() -> io::Result<()> {
         ("an entry in the queue", times.queue_enter),
         ("a hold in the inventory", times.inventory_hold),
         ("a claim, at either end", times.shard_claim),
-        ("an entry of the ledger, at either end", times.book_entry),
+        ("a message to the book, at either end", times.book_message),
+        ("an entry of it", times.book_entry),
     ];
     for (work, us) in rows {
         println!("| {work} | {us:.0} |");

@@ -261,7 +261,7 @@ impl Sale<'_> {
                 self.plan(done, Event::Claimed(home, since));
             }
             Event::Claimed(home, since) => {
-                let service = self.service(self.times.inventory_hold + self.times.book_entry);
+                let service = self.service(self.times.inventory_hold);
                 let done = self.inventory[home].thread.work(self.now, service) + self.flush();
                 self.plan(done, Event::Written(home, since));
             }
@@ -270,7 +270,7 @@ impl Sale<'_> {
                 self.tell(home);
             }
             Event::AtBook(shard, holds) => {
-                let service = self.service(self.times.book_entry * holds.len() as f64);
+                let service = self.service(self.times.book_message + self.times.book_entry * holds.len() as f64);
                 let done = self.book.call(self.now, service) + self.flush() + self.way();
                 self.plan(done, Event::Told(shard, holds));
             }
@@ -302,13 +302,15 @@ impl Sale<'_> {
 
     /// One message to the book in flight from each shard.
     fn tell(&mut self, shard: usize) {
-        let way = self.way();
         let teller = &mut self.inventory[shard];
-        if !teller.out && !teller.buffer.is_empty() {
-            teller.out = true;
-            let holds = std::mem::take(&mut teller.buffer);
-            self.plan(self.now + way, Event::AtBook(shard, holds));
+        if teller.out || teller.buffer.is_empty() {
+            return;
         }
+        teller.out = true;
+        let holds = std::mem::take(&mut teller.buffer);
+        let service = self.service(self.times.book_message + self.times.book_entry * holds.len() as f64);
+        let done = self.inventory[shard].thread.work(self.now, service);
+        self.plan(done + self.way(), Event::AtBook(shard, holds));
     }
 
     /// The first request that finds an isolate's board old asks for a new one; the others use what is there.
@@ -402,7 +404,8 @@ mod tests {
             queue_enter: 300.0,
             inventory_hold: 500.0,
             shard_claim: 200.0,
-            book_entry: 50.0,
+            book_message: 300.0,
+            book_entry: 20.0,
         }
     }
 

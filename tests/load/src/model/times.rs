@@ -18,7 +18,7 @@ pub struct Times {
     pub gateway: f64,
     /// A join in its lane, from the call to the stored row.
     pub lane_join: f64,
-    /// A batch of joins in the queue: what an entry takes, which writes as much.
+    /// A batch of joins in the queue.
     pub queue_batch: f64,
     /// The board in the queue: a call that writes nothing.
     pub queue_board: f64,
@@ -28,7 +28,9 @@ pub struct Times {
     pub inventory_hold: f64,
     /// A claim, in the shard that keeps it, and as much again at home, which asks for it.
     pub shard_claim: f64,
-    /// An entry in the book, and as much again in the shard that tells it.
+    /// A message of a shard to the book, at either end, without what is in it.
+    pub book_message: f64,
+    /// An entry of one, at either end.
     pub book_entry: f64,
 }
 
@@ -37,13 +39,24 @@ struct Summary {
     machine: Machine,
     results: Vec<Work>,
     shards: Option<Shards>,
+    objects: Option<Objects>,
 }
 
 /// What a hold over shards takes beyond one that is not, of all objects together, in microseconds.
 #[derive(Clone, Copy, Deserialize)]
 struct Shards {
     claim_us: f64,
-    told_us: f64,
+}
+
+/// What each object takes by itself, the call included, in microseconds.
+#[derive(Clone, Copy, Deserialize)]
+struct Objects {
+    queue_board: f64,
+    queue_batch: f64,
+    lane_join: f64,
+    inventory_hold: f64,
+    book_message: f64,
+    book_entry: f64,
 }
 
 #[derive(Deserialize)]
@@ -56,12 +69,13 @@ struct Machine {
 struct Work {
     name: String,
     cpu_us: f64,
-    floor_cpu_us: f64,
 }
 
 impl Times {
-    /// Reads a summary of the benchmark. One process serves gateway and objects there, so that an object's part is what a
-    /// request takes beyond a status. That makes it too large rather than too small: calling the object is in it.
+    /// Reads a summary of the benchmark, with what objects take by themselves (`--objects`) and what spreading takes
+    /// (`--shards`); those that are kept where it says nothing of them. The call is in an object's time, at both of its
+    /// ends, so that it is too large rather than too small. Of an entry, which is not measured by itself, it is what a
+    /// request takes beyond a status.
     ///
     /// # Errors
     /// The file cannot be read, or a work is missing.
@@ -69,7 +83,10 @@ impl Times {
         let summary: Summary = serde_json::from_slice(&fs::read(path)?)?;
         let kept: Summary = serde_json::from_str(KEPT)?;
         let shards = summary.shards.or(kept.shards);
-        let shards = shards.ok_or_else(|| io::Error::other(format!("{path} says nothing of shards")))?;
+        let objects = summary.objects.or(kept.objects);
+        let (Some(shards), Some(objects)) = (shards, objects) else {
+            return Err(io::Error::other(format!("{path} says nothing of objects and shards")));
+        };
         let work = |name: &str| {
             let found = summary.results.iter().find(|work| work.name == name);
             found.ok_or_else(|| io::Error::other(format!("{path} does not say how long {name} takes")))
@@ -78,13 +95,14 @@ impl Times {
         let beyond = |name: &str| Ok::<_, io::Error>((work(name)?.cpu_us - status.cpu_us).max(1.0));
         Ok(Self {
             gateway: status.cpu_us,
-            lane_join: beyond("join")?,
-            queue_batch: beyond("enter")?,
-            queue_board: (work("join")?.floor_cpu_us - status.floor_cpu_us).max(1.0),
+            lane_join: objects.lane_join,
+            queue_batch: objects.queue_batch,
+            queue_board: objects.queue_board,
             queue_enter: beyond("enter")?,
-            inventory_hold: beyond("hold")?,
+            inventory_hold: objects.inventory_hold,
             shard_claim: shards.claim_us / 2.0,
-            book_entry: shards.told_us / 2.0,
+            book_message: objects.book_message,
+            book_entry: objects.book_entry,
             date: summary.machine.date,
             cpu: summary.machine.cpu,
         })
@@ -101,6 +119,7 @@ impl Times {
             queue_enter: self.queue_enter / factor,
             inventory_hold: self.inventory_hold / factor,
             shard_claim: self.shard_claim / factor,
+            book_message: self.book_message / factor,
             book_entry: self.book_entry / factor,
             ..self.clone()
         }
