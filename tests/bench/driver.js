@@ -6,7 +6,7 @@ const EVENT = 'evt_objects';
 const SPREAD = 'evt_book';
 const SHARDS = 32;
 const JOINS = 100;
-const MANY = 50;
+const MANY = 20;
 // Later than any that the lanes themselves have given. Lane 0 is asked itself.
 const NONCE = 9e15;
 const ROW_SEATS = 100;
@@ -27,10 +27,14 @@ const batches = new Map();
 const quiet = Array.from({ length: SHARDS }, (_, i) => i);
 const told = new Map();
 let taken = 0;
+// Seats that were held by single holds.
+let held = 0;
 
 const hex = (number) => number.toString(16).padStart(8, '0') + '9e3779b97f4a7c15f39cc060'.slice(0, 24);
 const idempotency = (number) => ({ scope: hex(number), fingerprint: hex(1), ttl_ms: 300_000 });
-const seat = (index) => `A-${Math.floor(index / ROW_SEATS) + 1}-${(index % ROW_SEATS) + 1}`;
+/** Seats of a section of the spread event. */
+const SECTION_SEATS = 1500;
+const seat = (index, section = 0) => `${String.fromCharCode(65 + section)}-${Math.floor(index / ROW_SEATS) + 1}-${(index % ROW_SEATS) + 1}`;
 
 /** A message of a shard to the book: so many holds of a seat each. */
 function merge(shard, holds) {
@@ -39,8 +43,10 @@ function merge(shard, holds) {
   const time = new Date().toISOString();
   const all = Array.from({ length: holds }, (_, i) => {
     const sequence = before + i + 1;
-    const seat_ids = [seat(taken)];
-    const reservation_id = `rsv_${SPREAD}_${hex(++taken)}`;
+    // What is sent to nobody takes no seats.
+    const index = shard === SHARDS ? i : taken++;
+    const seat_ids = [seat(index % SECTION_SEATS, Math.floor(index / SECTION_SEATS))];
+    const reservation_id = `rsv_${SPREAD}_${hex(index)}`;
     const status = { status: 'HOLD', seat_ids, quantity: 1, total_amount: 10_000, currency: 'KRW', hold_expires_at: time, created_at: time, updated_at: time };
     const data = { reservation_id, event_id: SPREAD, user_id: '2f1c7d0e-5b3a-4c6d-8e9f-000000000000', ...status };
     const envelope = { id: `msg_${SPREAD}_${sequence}`, type: 'reservation.created', source: 'traffic-tacos', time, event_id: SPREAD, sequence, data, trace_id: hex(sequence) };
@@ -71,7 +77,7 @@ function question(what, env) {
     }
     case 'hold': {
       const admission = { number, ends_at: Date.now() + HOUR_MS };
-      const wish = { seat_ids: [seat(number)], quantity: 1, section: null, together: true };
+      const wish = { seat_ids: [seat(held++)], quantity: 1, section: null, together: true };
       const user = crypto.randomUUID();
       return [env.INVENTORY.getByName(EVENT), { Command: { Hold: { key: hex(number), user, admission, wish, idempotency: idempotency(number) } } }];
     }

@@ -20,11 +20,11 @@ const WHAT: Record<string, string> = {
   join: 'a join, of a lane, with its part of a batch of the queue',
   hold: 'a hold of one seat, of the inventory',
   tell: 'a message with one hold, of the book',
-  'nothing-many': 'nobody is asked, with 50 holds',
-  'tell-many': 'a message with 50 holds, of the book',
+  'nothing-many': 'nobody is asked, with 20 holds',
+  'tell-many': 'a message with 20 holds, of the book',
 };
 const SEATS = 50_000;
-const MANY = 50;
+const MANY = 20;
 const SHARDS = 32;
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-objects-'));

@@ -138,6 +138,18 @@ fn a_seat_is_not_claimed_before_the_book_knows_that_it_is_free() {
 }
 
 #[test]
+fn after_a_restart_a_shard_does_not_know_what_it_freed_and_waits_for_the_book() {
+    let mut shard = Shard::new(Part::Shard(1));
+    let event = shard.inventory.event().cloned();
+    let restored =
+        |told| Inventory::restore(Rows { part: Part::Shard(1), event: event.clone(), seq: 2, told, ..Rows::default() });
+    shard.inventory = restored(1);
+    assert_eq!(shard.claim(8, 1, named(&["B-1-1"])), Err(Refusal::Overloaded));
+    shard.inventory = restored(2);
+    assert!(shard.claim(8, 1, named(&["B-1-1"])).is_ok());
+}
+
+#[test]
 fn home_says_what_it_needs_in_the_order_of_shards_and_then_takes_all_of_it() {
     let mut home = Shard::new(Part::Shard(1));
     let wish = named(&["B-1-1", "A-1-3", "C-1-2"]);
