@@ -178,6 +178,10 @@ impl Profile {
             self.event.sections.push(Section { id: id.to_owned(), ..first.clone() });
         }
         self.event.shards = rng.u32(2..=4);
+        // Some holds are shorter than the messages between shards may take.
+        if rng.bool() {
+            self.event.hold_ttl_sec = rng.u32(1..=4);
+        }
         self.unbound = rng.bool();
         self
     }
