@@ -13,11 +13,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use super::{Admission, Wish};
-use crate::{
-    id::ReservationKey,
-    seat_map::{Seat, SeatIds},
-    time::Millis,
-};
+use crate::{id::ReservationKey, seat_map::SeatIds, time::Millis};
 
 /// After how long a shard asks home about a claim for the first time, in milliseconds; sooner where holds are shorter.
 pub const FIRST_CHECK_MS: u64 = 5000;
@@ -33,9 +29,6 @@ pub struct Claim {
     pub stamp: u64,
     /// The numbered seats.
     pub seat_ids: SeatIds,
-    /// Their places in the current map.
-    #[serde(skip)]
-    pub seats: Vec<Seat>,
     /// The general section, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,

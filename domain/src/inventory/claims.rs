@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     id::ReservationKey,
-    seat_map::SeatMap,
-    spread::{Part, guard_of, shard_of},
+    spread::{Part, guard_of},
     time::Millis,
 };
 
@@ -71,15 +70,6 @@ impl Claims {
         }
         self.held.insert(claim.key, claim);
     }
-
-    /// Looks all seats up in another map.
-    pub(super) fn locate(&mut self, map: &SeatMap) {
-        for claim in self.held.values_mut() {
-            let claim = Rc::make_mut(claim);
-            claim.seats = claim.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
-        }
-        self.recalled.clear();
-    }
 }
 
 impl Inventory {
@@ -114,12 +104,6 @@ impl Inventory {
         Some(guard_of(shards, admission)).filter(|guard| *guard != here)
     }
 
-    /// Whether a reservation is at home here.
-    #[must_use]
-    pub fn is_home_of(&self, key: ReservationKey) -> bool {
-        self.shard().is_none_or(|(here, shards)| shard_of(shards, key) == here)
-    }
-
     /// The sold claims that `command` is about; [`Self::recall_claim`] brings them in.
     pub fn sold_claims_of<'a>(&'a self, command: &'a Command) -> impl Iterator<Item = ReservationKey> + 'a {
         let words: &[Word] = if let Command::Settle(words) = command { words } else { &[] };
@@ -127,8 +111,7 @@ impl Inventory {
     }
 
     /// Brings in a claim that is sold.
-    pub fn recall_claim(&mut self, mut claim: Claim) {
-        claim.seats = claim.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
+    pub fn recall_claim(&mut self, claim: Claim) {
         self.claims.recalled.retain(|known| known.key != claim.key);
         self.claims.recalled.push(claim);
     }

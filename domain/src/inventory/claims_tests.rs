@@ -13,7 +13,6 @@ use crate::{
     hash::Hash128,
     id::{EventId, UserId},
     idempotency::Idempotency,
-    spread::{home_of, shard_of},
 };
 
 const START: Millis = Millis(1_795_262_400_000);
@@ -296,12 +295,4 @@ fn the_book_numbers_what_all_shards_did_and_takes_nothing_twice() {
     let gap = book.ask(&merge(0, vec![entry(5, EntryType::Created, 4, "A-1-1")], vec![]));
     assert!(matches!(gap, Err(Refusal::Invalid { .. })), "{gap:?}");
     assert_eq!(book.hold(6, named(&["A-1-1"]), Spread::default()), Err(Refusal::Overloaded), "the book holds nothing itself");
-}
-
-#[test]
-fn homes_and_shards_are_found_by_arithmetic() {
-    let user = UserId("ann".into());
-    let key = ReservationKey(12345).at(2, home_of(2, &user));
-    let shard = Shard::new(Part::Shard(shard_of(2, key)));
-    assert!(shard.inventory.is_home_of(key));
 }

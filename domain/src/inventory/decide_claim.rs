@@ -49,7 +49,6 @@ pub(super) fn claim(
         key,
         stamp,
         seat_ids: SeatIds::from([]),
-        seats: Vec::new(),
         section: None,
         quantity: 0,
         admission,
@@ -68,7 +67,6 @@ pub(super) fn claim(
         claim.section = choice.section().map(|index| inventory.map.sections()[index].id.clone());
         let named = u32::try_from(claim.seat_ids.len()).expect("an event has at most 200,000 seats");
         claim.quantity = if claim.section.is_some() { wish.quantity.unwrap_or(0) } else { named };
-        claim.seats = choice.into_seats();
     }
     let claim = Rc::new(claim);
     Ok(Decision { reply: kept(inventory, &claim), changes: vec![Change::Claimed(claim)] })

@@ -266,7 +266,7 @@ impl Choice {
         }
     }
 
-    pub(super) fn into_seats(self) -> Vec<Seat> {
+    fn into_seats(self) -> Vec<Seat> {
         match self {
             Self::Seats(seats) => seats,
             Self::Places { .. } => Vec::new(),

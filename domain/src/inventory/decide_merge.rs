@@ -74,7 +74,6 @@ fn record(entry: Entry, changes: &mut Vec<Change>) {
         key: reservation.key,
         stamp: 0,
         seat_ids: Rc::clone(&entry.seat_ids),
-        seats: Vec::new(),
         section: entry.section.clone(),
         quantity: entry.quantity,
         admission: None,

@@ -400,7 +400,6 @@ impl Inventory {
                 reservation.seats = reservation.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
             }
         }
-        self.claims.locate(&map);
         (self.event, self.map, self.seats) = (Some(event), map, seats);
         // Its seats are places in the old map; whoever needs it brings it in again.
         self.recalled = None;
