@@ -43,10 +43,12 @@ pub(super) fn configure(inventory: &Inventory, event: &Event, now: Millis) -> Ou
     Ok(draft.reply(Reply::Done {}))
 }
 
-/// Blocks available seats and unblocks blocked ones; seats that are so already are left as they are.
-pub(super) fn block(inventory: &Inventory, block: &[String], unblock: &[String], now: Millis) -> Outcome {
-    let event = inventory.configured()?;
-    let unknown: Vec<_> = block.iter().chain(unblock).filter(|id| inventory.map.seat(id).is_none()).cloned().collect();
+/// Whether these can be the seats to block and to unblock, by the map alone.
+///
+/// # Errors
+/// A seat is unknown, or named for both.
+pub fn check_blocked(map: &SeatMap, block: &[String], unblock: &[String]) -> Result<(), Refusal> {
+    let unknown: Vec<_> = block.iter().chain(unblock).filter(|id| map.seat(id).is_none()).cloned().collect();
     if !unknown.is_empty() {
         return Err(Refusal::SeatNotFound { seat_ids: unknown });
     }
@@ -55,6 +57,13 @@ pub(super) fn block(inventory: &Inventory, block: &[String], unblock: &[String],
         let problem = "names a seat that is also to be blocked".to_owned();
         return Err(Refusal::Invalid { field: "unblock".to_owned(), problem });
     }
+    Ok(())
+}
+
+/// Blocks available seats and unblocks blocked ones; seats that are so already are left as they are.
+pub(super) fn block(inventory: &Inventory, block: &[String], unblock: &[String], now: Millis) -> Outcome {
+    let event = inventory.configured()?;
+    check_blocked(&inventory.map, block, unblock)?;
     let state = |id: &String| inventory.map.seat(id).map(|seat| inventory.seats.state(seat));
     let taken: Vec<_> = block.iter().filter(|id| matches!(state(id), Some(SeatState::Held | SeatState::Sold))).cloned().collect();
     if !taken.is_empty() {

@@ -56,6 +56,7 @@ mod together;
 use claim::{Claim, Settlement};
 use claims::Claims;
 pub use command::{Admission, Command, Cursor, Effect, Query, Reply, Wish};
+pub use decide_event::check_blocked;
 pub use decide_merge::Merged;
 use errand::Errand;
 use ledger::{Entry, EntryType, Forwarded, Notification};

@@ -3,10 +3,11 @@
 
 use domain::{
     id::{EventId, ReservationKey, UserId},
-    inventory::{Command, Query, Reply},
+    inventory::{Command, Query, Reply, check_blocked},
     machine::Answer,
     refusal::Refusal,
-    spread::{home_of, shard_of},
+    seat_map::SeatMap,
+    spread::{Part, home_of, shard_of},
 };
 use serde::Deserialize;
 
@@ -113,16 +114,17 @@ async fn block_parts<G: Gate>(
         unblocked: Vec<String>,
     }
     let event = gate.event(event_id).await?;
-    let map = domain::seat_map::SeatMap::new(&event.sections);
-    let unknown: Vec<String> = block.iter().chain(&unblock).filter(|id| map.seat(id).is_none()).cloned().collect();
-    if !unknown.is_empty() {
-        return Ok(Answer::Refused(Refusal::SeatNotFound { seat_ids: unknown }));
+    let map = SeatMap::new(&event.sections);
+    if let Err(refusal) = check_blocked(&map, &block, &unblock) {
+        return Ok(Answer::Refused(refusal));
     }
-    if unblock.iter().any(|id| block.contains(id)) {
-        let problem = "names a seat that is also to be blocked".to_owned();
-        return Ok(Answer::Refused(Refusal::Invalid { field: "unblock".to_owned(), problem }));
-    }
-    let shard = |id: &String| map.seat(id).map_or(0, |seat| map.section_of(seat) % shards as usize);
+    let shard = |id: &String| {
+        let section = map.seat(id).map(|seat| map.section_of(seat));
+        match section.map(|section| event.part_of_section(section)) {
+            Some(Part::Shard(shard)) => shard as usize,
+            Some(Part::Root) | None => unreachable!("every seat of a spread event has a shard"),
+        }
+    };
     let mut parts: Vec<Kept> = (0..shards).map(|_| Kept::default()).collect();
     block.into_iter().for_each(|id| parts[shard(&id)].block.push(id));
     unblock.into_iter().for_each(|id| parts[shard(&id)].unblock.push(id));
