@@ -116,7 +116,7 @@ export class Client {
     writeFileSync(path, JSON.stringify(plan));
     const pinned = this.#cpu === undefined ? [CLIENT, path] : ['taskset', '-c', String(this.#cpu), CLIENT, path];
     const [command = '', ...args] = pinned;
-    const { stdout } = await promisify(execFile)(command, args, { timeout: LATEST_MS });
+    const { stdout } = await promisify(execFile)(command, args, { timeout: LATEST_MS + work.measure_ms });
     const outcome = JSON.parse(stdout) as Outcome;
     const wrong = Object.values(outcome.unexpected).reduce((sum, count) => sum + count, 0);
     if (!tolerant && wrong > 0) {
