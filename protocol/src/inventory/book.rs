@@ -29,8 +29,10 @@ type Numbered = Vec<(u64, Value)>;
 impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, S> {
     /// Whether the book has not heard of everything that this shard did.
     pub(super) fn untold(&self) -> Result<bool, Problem> {
-        let is_shard = matches!(self.part, Part::Shard(_));
-        self.host.read(|inventory, _| Ok(is_shard && inventory.freed_and_told().1 < inventory.seq()))
+        if self.part == Part::Root {
+            return Ok(false);
+        }
+        self.host.read(|inventory, _| Ok(inventory.freed_and_told().1 < inventory.seq()))
     }
 
     /// Waits until the book has an entry of this shard's ledger, but not for ever. Whether it has.
