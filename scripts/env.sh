@@ -18,7 +18,7 @@ export PATH
 # worker-build downloads these three unless it is told where they are.
 export WASM_BINDGEN_BIN=$TOOLS/cargo/bin/wasm-bindgen
 export WASM_OPT_BIN=$ROOT/node_modules/.bin/wasm-opt
-export ESBUILD_BIN=$ROOT/node_modules/.bin/esbuild
+export ESBUILD_BIN=$ROOT/scripts/bundle.sh
 
 # wrangler: no questions, no telemetry, no look-ups on the network, no tracing of every local request.
 export CI=${CI:-1} WRANGLER_SEND_METRICS=false WRANGLER_SEND_ERROR_REPORTS=false WRANGLER_WRITE_LOGS=false

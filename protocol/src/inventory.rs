@@ -25,7 +25,7 @@ use domain::{
     time::Millis,
 };
 use futures_channel::oneshot::{self, Sender};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::claims::{Coordination, is_word};
 
@@ -53,11 +53,11 @@ pub trait InventoryRows: Store<Inventory> {
     /// The traces that the next commands belong to, by their order in the commit; they go out with their notifications.
     fn begin(&self, traces: &[&str]);
 
-    /// The oldest envelopes that have not left, by their sequence.
+    /// The oldest envelopes that have not left, by their sequence, each as JSON.
     ///
     /// # Errors
     /// Storage is broken.
-    fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>, Self::Fault>;
+    fn outbox(&self, limit: u32) -> Result<Vec<(u64, String)>, Self::Fault>;
 
     /// Entries of the ledger behind `after`, at most `limit`.
     ///
@@ -383,7 +383,7 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
             let waiting = self.host.read(|_, store| store.outbox(BATCH_MAX).map_err(|fault| Problem(fault.to_string())))?;
             let Some((through, _)) = waiting.last() else { return Ok(()) };
             let through = *through;
-            let envelopes: Vec<Value> = waiting.into_iter().map(|(_, envelope)| envelope).collect();
+            let envelopes: Vec<String> = waiting.into_iter().map(|(_, envelope)| envelope).collect();
             self.host.platform.publish(&envelopes).await?;
             self.host.execute(&Command::Sent { through })?;
         }

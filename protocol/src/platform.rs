@@ -77,11 +77,11 @@ pub trait Platform: 'static {
     /// There is no answer. The object may have done what was asked all the same.
     fn send(&self, to: &Object, body: &[u8]) -> impl Future<Output = Result<Vec<u8>, Fault>>;
 
-    /// Hands envelopes to the queue `sale-events`, in order.
+    /// Hands envelopes, each as JSON, to the queue `sale-events`, in order.
     ///
     /// # Errors
     /// They may have been taken or not.
-    fn publish(&self, envelopes: &[Value]) -> impl Future<Output = Result<(), Problem>>;
+    fn publish(&self, envelopes: &[String]) -> impl Future<Output = Result<(), Problem>>;
 
     /// Signs a webhook and sends it to the gateway, once; the status that it answered.
     ///

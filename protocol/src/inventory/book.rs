@@ -9,7 +9,6 @@ use domain::{
     spread::Part,
 };
 use futures_channel::oneshot;
-use serde_json::Value;
 
 use super::{InventoryActor, InventoryRows};
 use crate::{
@@ -23,8 +22,8 @@ const TOLD_MAX: u32 = 200;
 /// How long somebody waits for the book to have an entry, in milliseconds.
 const RECORDED_MS: u64 = 1000;
 
-/// Envelopes by their sequence.
-type Numbered = Vec<(u64, Value)>;
+/// Envelopes by their sequence, each as JSON.
+type Numbered = Vec<(u64, String)>;
 
 impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, S> {
     /// Whether the book has not heard of everything that this shard did.
@@ -60,7 +59,8 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
             }
             let seq = entries.last().map_or(known_seq, |entry| entry.seq);
             let sequence = envelopes.last().map_or(known_sequence, |(sequence, _)| *sequence);
-            let envelopes = envelopes.into_iter().map(|(_, envelope)| envelope).collect();
+            let envelopes =
+                envelopes.iter().map(|(_, envelope)| serde_json::from_slice(envelope.as_bytes())).collect::<Result<_, _>>()?;
             match self.ask_part(Part::Root, Command::Merge { shard, entries, envelopes }, "").await {
                 Ok(Answer::Granted { .. }) => {}
                 Ok(Answer::Refused(refusal)) => return Err(refusal.code().into()),

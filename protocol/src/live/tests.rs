@@ -71,7 +71,7 @@ impl Platform for Host {
         }
     }
 
-    async fn publish(&self, _envelopes: &[Value]) -> Result<(), Problem> {
+    async fn publish(&self, _envelopes: &[String]) -> Result<(), Problem> {
         unreachable!("a live object publishes nothing")
     }
 

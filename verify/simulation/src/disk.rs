@@ -20,7 +20,6 @@ use domain::{
 };
 use futures_channel::oneshot;
 use protocol::{ask::Object, inventory::InventoryRows as OutboxRows};
-use serde_json::Value;
 
 use crate::{
     rows::{Records, Rows},
@@ -244,7 +243,7 @@ impl<R: Rows> Store<R::Machine> for DiskStore<R> {
 impl OutboxRows for DiskStore<crate::rows::InventoryRows> {
     fn begin(&self, _traces: &[&str]) {}
 
-    fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>, String> {
+    fn outbox(&self, limit: u32) -> Result<Vec<(u64, String)>, String> {
         Ok(self.disk.borrow().latest.rows.outbox(limit))
     }
 

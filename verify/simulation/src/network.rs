@@ -54,7 +54,7 @@ impl World {
     }
 
     /// The queue `sale-events` takes envelopes and delivers each at least once.
-    pub(crate) async fn publish(&self, envelopes: &[Value]) -> Result<(), Problem> {
+    pub(crate) async fn publish(&self, envelopes: &[String]) -> Result<(), Problem> {
         if self.goes_wrong(self.0.weather.loses) {
             return Err("the queue could not be reached".into());
         }
@@ -68,9 +68,10 @@ impl World {
         if lost { Err("the queue did not say whether it took them".into()) } else { Ok(()) }
     }
 
-    fn consume(&self, envelopes: Vec<Value>) {
+    fn consume(&self, envelopes: Vec<String>) {
         use domain::invariants::Invariant;
         for envelope in envelopes {
+            let envelope: Value = serde_json::from_str(&envelope).unwrap_or_default();
             let sequence = envelope["sequence"].as_u64().unwrap_or(0);
             let known = self.0.delivered.borrow().get(&sequence).cloned();
             let same = known.is_none_or(|known| known == envelope);

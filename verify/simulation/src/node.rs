@@ -395,7 +395,7 @@ impl Platform for Machine {
         self.world.carry(to, body.to_vec()).await
     }
 
-    async fn publish(&self, envelopes: &[Value]) -> Result<(), Problem> {
+    async fn publish(&self, envelopes: &[String]) -> Result<(), Problem> {
         self.output_gate().await;
         self.world.publish(envelopes).await
     }

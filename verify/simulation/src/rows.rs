@@ -12,7 +12,6 @@ use domain::{
     time::Millis,
 };
 use protocol::ask::Object;
-use serde_json::Value;
 
 pub use self::{inventory::InventoryRows, lane::LaneRows, payment::PaymentRows, queue::QueueRows};
 
@@ -47,8 +46,8 @@ pub trait Rows: Clone + Default + 'static {
     /// It broke a promise.
     fn testify(witness: &mut Witness, object: &Object, changes: &[<Self::Machine as Machine>::Change], now: Millis) -> Verdict;
 
-    /// The oldest envelopes that have not left, by their sequence.
-    fn outbox(&self, limit: u32) -> Vec<(u64, Value)> {
+    /// The oldest envelopes that have not left, by their sequence, each as JSON.
+    fn outbox(&self, limit: u32) -> Vec<(u64, String)> {
         let _ = limit;
         vec![]
     }

@@ -3,33 +3,56 @@
 
 use futures_util::StreamExt;
 use shell::ask::bytes;
-use worker::{Error, FromRequest, Method, Request, worker_sys::web_sys};
+use worker::{Method, Request, worker_sys::web_sys};
 
-use crate::error::{ApiError, Code};
+use crate::{
+    edge,
+    error::{ApiError, Code},
+};
 
 /// Longest body of a request, in bytes.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
+
+/// Headers that are read together with the request, because nearly every one is asked for them.
+pub const HEADERS: &[&str] = &[
+    "CF-Connecting-IP",
+    "traceparent",
+    "X-Trace-Id",
+    "Origin",
+    "X-Request-Id",
+    "Authorization",
+    "Idempotency-Key",
+    "Content-Length",
+    "Content-Type",
+    "Upgrade",
+    "Accept",
+];
 
 /// A request.
 #[derive(Debug)]
 pub struct Inbound {
     request: web_sys::Request,
-    headers: web_sys::Headers,
-}
-
-impl FromRequest for Inbound {
-    fn from_raw(request: web_sys::Request) -> Result<Self, impl Into<Box<dyn std::error::Error>>> {
-        let headers = request.headers();
-        Ok::<_, Error>(Self { request, headers })
-    }
+    /// Method, address and [`HEADERS`], a line each.
+    text: String,
 }
 
 impl Inbound {
+    /// The request that the platform has.
+    #[must_use]
+    pub fn new(request: web_sys::Request) -> Self {
+        let text = edge::look(&request);
+        Self { request, text }
+    }
+
+    fn line(&self, index: usize) -> &str {
+        self.text.split('\n').nth(index).unwrap_or_default()
+    }
+
     /// The method as it was sent. The crate takes one that it does not know for GET; here it is one that no route has.
     #[must_use]
     pub fn method(&self) -> Method {
-        let sent = self.request.method();
-        match Method::from(sent.clone()) {
+        let sent = self.line(0);
+        match Method::from(sent.to_owned()) {
             Method::Get if sent != "GET" => Method::Report,
             known => known,
         }
@@ -38,13 +61,16 @@ impl Inbound {
     /// The address as the platform writes it.
     #[must_use]
     pub fn url(&self) -> String {
-        self.request.url()
+        self.line(1).to_owned()
     }
 
     /// A header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).ok().flatten()
+        match HEADERS.iter().position(|read| *read == name) {
+            Some(index) => Some(self.line(2 + index)).filter(|value| *value != edge::ABSENT).map(str::to_owned),
+            None => self.request.headers().get(name).ok().flatten(),
+        }
     }
 
     /// The body, once; empty where there is none.

@@ -14,6 +14,7 @@ pub mod catalogue;
 pub mod concurrency;
 pub mod config;
 pub mod contract;
+mod edge;
 pub mod error;
 pub mod events;
 #[cfg(test)]
@@ -49,12 +50,16 @@ use serde_json::json;
 use shell::{
     clock,
     log::{self, Level},
+    promise::at_once_or_promised,
 };
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
     Context, Env, MessageBatch, Method, event,
     js_sys::{Reflect, global},
-    wasm_bindgen::JsValue,
-    worker_sys::web_sys::Response,
+    worker_sys::{
+        self,
+        web_sys::{Request, Response},
+    },
 };
 
 pub use ::inventory::InventoryObject;
@@ -98,15 +103,33 @@ struct Arrival {
     notes: Rc<Notes>,
 }
 
-/// Before the first request. What runs our futures asks the platform for a microtask each time one wakes. The platform's
+/// Before the first request. What every answer needs is handed over once; and what runs our futures asks the platform for a microtask each time one wakes. The platform's
 /// own way to it was 7 % of a join by the profile; a resolved promise, which is used where there is no such way, is less.
 #[event(start)]
 fn start() {
+    edge::begin(inbound::HEADERS, reply::ALWAYS);
     let _ = Reflect::set(&global(), &"queueMicrotask".into(), &JsValue::UNDEFINED);
 }
 
-#[event(fetch)]
-async fn fetch(request: Inbound, env: Env, ctx: Context) -> worker::Result<Response> {
+/// What the platform calls with every request. Most that is asked is known here and answered at once, without a promise.
+///
+/// # Errors
+/// None that is known: what goes wrong is answered.
+#[wasm_bindgen]
+pub fn fetch(request: Request, env: Env, ctx: worker_sys::Context) -> Result<JsValue, JsValue> {
+    at_once_or_promised(async move {
+        let answer = match answer(Inbound::new(request), env, Context::new(ctx)).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                worker::console_error!("{error}");
+                worker::Response::error("INTERNAL SERVER ERROR", 500)?.into()
+            }
+        };
+        Ok(answer.into())
+    })
+}
+
+async fn answer(request: Inbound, env: Env, ctx: Context) -> worker::Result<Response> {
     let request = Rc::new(request);
     let header = |name: &str| request.header(name);
     let address = header("CF-Connecting-IP");

@@ -14,9 +14,8 @@ use protocol::{
     sale::{self, Gate},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use shell::clock;
+use shell::{clock, promise::pause};
 use webhook::{WEBHOOK, WebhookAsk};
-use worker::Delay;
 
 use crate::{
     call::Call,
@@ -32,7 +31,7 @@ impl Gate for Call {
     }
 
     async fn pause(&self, ms: u64) {
-        Delay::from(std::time::Duration::from_millis(ms)).await;
+        pause(ms).await;
     }
 
     async fn ask<A: Serialize>(&self, object: &Object, ask: &A) -> Result<Answer, ApiError> {

@@ -1,19 +1,16 @@
 //! What a handler answers, and the headers that every answer has. They are added here and nowhere else.
 
-use std::{borrow::Cow, cell::OnceCell};
+use std::borrow::Cow;
 
 use domain::machine::Answer;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shell::socket;
-use worker::{
-    Headers, Method, Response,
-    js_sys::Uint8Array,
-    worker_sys::web_sys::{self, ResponseInit},
-};
+use worker::{Method, Response, worker_sys::web_sys};
 
 use crate::{
     config::{Config, RateLimit},
+    edge,
     error::{ApiError, Code},
     rate_limit::Standing,
     trace::Trace,
@@ -169,7 +166,7 @@ pub struct Frame<'a> {
 }
 
 /// Headers that are the same on every answer. A handler's own replaces the one of the same name.
-const ALWAYS: &[(&str, &str)] = &[
+pub const ALWAYS: &[(&str, &str)] = &[
     ("Strict-Transport-Security", "max-age=63072000; includeSubDomains"),
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
@@ -249,21 +246,6 @@ fn server_timing(timings: &[(&'static str, u64)]) -> String {
     entries.join(", ")
 }
 
-thread_local! {
-    /// [`ALWAYS`], made once per isolate: the runtime copies it into each answer, without crossing the boundary for it.
-    static BASE: OnceCell<web_sys::Headers> = const { OnceCell::new() };
-}
-
-/// How an answer with this status begins.
-fn init(status: u16) -> ResponseInit {
-    let init = ResponseInit::new();
-    init.set_status(status);
-    BASE.with(|base| {
-        init.set_headers(base.get_or_init(|| ALWAYS.iter().copied().collect::<Headers>().0));
-    });
-    init
-}
-
 /// The answer as the platform sends it.
 ///
 /// # Errors
@@ -273,19 +255,12 @@ pub fn respond(reply: Reply, frame: &Frame<'_>) -> worker::Result<web_sys::Respo
     let bytes = match reply.body {
         Body::Upgrade(response) => return Ok(response.into()),
         Body::Empty => None,
-        Body::Json(bytes) => Some(bytes),
-        Body::Text(_, text) => Some(text.into_owned().into_bytes()),
+        Body::Json(bytes) => Some(Cow::from(bytes)),
+        Body::Text(_, Cow::Borrowed(text)) => Some(Cow::from(text.as_bytes())),
+        Body::Text(_, Cow::Owned(text)) => Some(Cow::from(text.into_bytes())),
     };
-    let init = init(reply.status);
-    let response = match bytes.filter(|_| *frame.method != Method::Head) {
-        Some(bytes) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&Uint8Array::from(bytes.as_slice())), &init)?,
-        None => web_sys::Response::new_with_opt_str_and_init(None, &init)?,
-    };
-    let headers = response.headers();
-    for (name, value) in &own {
-        headers.set(name, value)?;
-    }
-    Ok(response)
+    let shown = bytes.as_deref().filter(|_| *frame.method != Method::Head);
+    edge::respond(reply.status, shown, &own)
 }
 
 #[cfg(test)]

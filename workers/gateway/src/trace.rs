@@ -1,5 +1,7 @@
 //! W3C trace context: one trace id from the caller through every object and back.
 
+use std::cell::Cell;
+
 use uuid::Uuid;
 
 /// Where a request belongs.
@@ -21,11 +23,9 @@ impl Trace {
         let (trace_id, sampled) = match (traceparent.and_then(parse), named) {
             (Some((trace_id, sampled)), _) => (trace_id.to_owned(), sampled),
             (None, Some(trace_id)) => (trace_id.to_owned(), true),
-            (None, None) => (Uuid::new_v4().simple().to_string(), true),
+            (None, None) => (format!("{:016x}{:016x}", draw(), draw()), true),
         };
-        let mut span_id = Uuid::new_v4().simple().to_string();
-        span_id.truncate(16);
-        Self { trace_id, span_id, sampled }
+        Self { trace_id, span_id: format!("{:016x}", draw()), sampled }
     }
 
     /// The header for whoever is asked next, and for the answer.
@@ -33,6 +33,22 @@ impl Trace {
     pub fn traceparent(&self) -> String {
         format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
     }
+}
+
+thread_local! {
+    /// The state of [`draw`]; both halves are random from the first use on.
+    static DRAWN: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+}
+
+/// A random number other than 0. Ids of traces must differ, not be secret, so the platform's own source is asked for the first
+/// one only: xoroshiro128++ (Blackman and Vigna, 2019).
+fn draw() -> u64 {
+    DRAWN.with(|drawn| {
+        let (s0, s1) = drawn.get().unwrap_or_else(|| Uuid::new_v4().as_u64_pair());
+        let next = s0 ^ s1;
+        drawn.set(Some((s0.rotate_left(49) ^ next ^ (next << 21), next.rotate_left(28))));
+        s0.wrapping_add(s1).rotate_left(17).wrapping_add(s0).max(1)
+    })
 }
 
 /// Trace id and sampled flag of a valid header. Versions after 00 may have more fields.

@@ -4,15 +4,16 @@ use std::rc::Rc;
 
 use domain::{id::EventId, spread::Part};
 use protocol::{
-    ask::{InventoryAsk, Object},
+    ask::{Envelope, InventoryAsk, Object},
     inventory::InventoryActor,
 };
 use shell::{
     ObjectPlatform,
-    ask::{broken, question, respond},
+    ask::{answer, broken, only_asked},
     sql::Sql,
 };
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object, wasm_bindgen};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use crate::store::InventoryStore;
 
@@ -28,14 +29,27 @@ impl DurableObject for InventoryObject {
         Self(Some(Rc::new(InventoryActor::new(Rc::new(platform), store, event_id, part))))
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let asked = question::<InventoryAsk>(&mut request).await?;
-        respond(&self.actor()?.answer(asked.ask, &asked.trace).await.map_err(broken)?)
+    async fn fetch(&self, _request: Request) -> Result<Response> {
+        only_asked()
     }
 
     async fn alarm(&self) -> Result<Response> {
         self.actor()?.alarm().await.map_err(broken)?;
         Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl InventoryObject {
+    /// Called by the gateway and by other objects: bytes in, bytes or a promise of them out. See [`shell::ask`].
+    ///
+    /// # Errors
+    /// The question is none, or the object is broken.
+    pub fn ask(&self, question: &[u8]) -> std::result::Result<JsValue, JsValue> {
+        let inventory = Rc::clone(self.actor()?);
+        answer(question, async move |asked: Envelope<InventoryAsk>| {
+            inventory.answer(asked.ask, &asked.trace).await.map_err(broken)
+        })
     }
 }
 

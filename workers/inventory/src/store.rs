@@ -25,7 +25,6 @@ use domain::{
     time::Millis,
 };
 use protocol::inventory::InventoryRows;
-use serde_json::Value;
 use shell::{
     records,
     sql::{Row, Sql, integer, integer_value, json, text},
@@ -165,15 +164,10 @@ impl InventoryRows for InventoryStore {
         *self.trace_ids.borrow_mut() = traces.iter().map(|trace| trace_id(trace).to_owned()).collect();
     }
 
-    fn outbox(&self, limit: u32) -> Result<Vec<(u64, Value)>> {
-        let statement = "SELECT sequence, trace_id, body FROM outbox ORDER BY sequence LIMIT ?";
+    fn outbox(&self, limit: u32) -> Result<Vec<(u64, String)>> {
+        let statement = "SELECT sequence, json_set(body, '$.trace_id', trace_id) FROM outbox ORDER BY sequence LIMIT ?";
         let rows = self.sql.rows(statement, vec![integer_value(limit.into())?])?;
-        let message = |row: &Row| {
-            let mut body: Value = json(row, 2)?;
-            body["trace_id"] = Value::from(text(row, 1)?);
-            Ok((integer(row, 0)?, body))
-        };
-        rows.iter().map(message).collect()
+        rows.iter().map(|row| Ok((integer(row, 0)?, text(row, 1)?.to_owned()))).collect()
     }
 
     fn ledger(&self, after: u64, limit: u32) -> Result<Vec<Entry>> {

@@ -2,34 +2,49 @@
 
 use std::rc::Rc;
 
-use protocol::{ask::PaymentAsk, payment::PaymentActor};
+use protocol::{
+    ask::{Envelope, PaymentAsk},
+    payment::PaymentActor,
+};
 use shell::{
     ObjectPlatform,
-    ask::{broken, question, respond},
+    ask::{answer, broken, only_asked},
     sql::Sql,
 };
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object, wasm_bindgen};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use crate::store::PaymentStore;
 
 /// One payment intent. Everything it knows is in its rows; memory is a copy.
 #[durable_object(alarm)]
-pub struct PaymentObject(PaymentActor<ObjectPlatform, PaymentStore>);
+pub struct PaymentObject(Rc<PaymentActor<ObjectPlatform, PaymentStore>>);
 
 impl DurableObject for PaymentObject {
     fn new(state: State, env: Env) -> Self {
         let platform = ObjectPlatform::new(state, env, "payment");
         let store = PaymentStore::new(Sql::new(platform.state()));
-        Self(PaymentActor::new(Rc::new(platform), store))
+        Self(Rc::new(PaymentActor::new(Rc::new(platform), store)))
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let asked = question::<PaymentAsk>(&mut request).await?;
-        respond(&self.0.answer(asked.ask, &asked.trace).await.map_err(broken)?)
+    async fn fetch(&self, _request: Request) -> Result<Response> {
+        only_asked()
     }
 
     async fn alarm(&self) -> Result<Response> {
         self.0.alarm().await.map_err(broken)?;
         Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl PaymentObject {
+    /// Called by the gateway and by other objects: bytes in, bytes or a promise of them out. See [`shell::ask`].
+    ///
+    /// # Errors
+    /// The question is none, or the object is broken.
+    pub fn ask(&self, question: &[u8]) -> std::result::Result<JsValue, JsValue> {
+        let payment = Rc::clone(&self.0);
+        answer(question, async move |asked: Envelope<PaymentAsk>| payment.answer(asked.ask, &asked.trace).await.map_err(broken))
     }
 }

@@ -3,15 +3,16 @@
 use std::rc::Rc;
 
 use protocol::{
-    ask::{LaneAsk, Object},
+    ask::{Envelope, LaneAsk, Object},
     lane::LaneActor,
 };
 use shell::{
     ObjectPlatform,
-    ask::{broken, question, respond},
+    ask::{answer, broken, only_asked},
     sql::Sql,
 };
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object, wasm_bindgen};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use crate::lane_store::LaneStore;
 
@@ -27,9 +28,19 @@ impl DurableObject for LaneObject {
         Self(named.map(|(event_id, index)| Rc::new(LaneActor::new(Rc::new(platform), store, event_id, index))))
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let asked = question::<LaneAsk>(&mut request).await?;
-        let lane = self.0.as_ref().ok_or("a lane is named <event>/<lane>")?;
-        respond(&lane.answer(asked.ask, &asked.trace).await.map_err(broken)?)
+    async fn fetch(&self, _request: Request) -> Result<Response> {
+        only_asked()
+    }
+}
+
+#[wasm_bindgen]
+impl LaneObject {
+    /// Called by the gateway and by other objects: bytes in, bytes or a promise of them out. See [`shell::ask`].
+    ///
+    /// # Errors
+    /// The question is none, or the object is broken.
+    pub fn ask(&self, question: &[u8]) -> std::result::Result<JsValue, JsValue> {
+        let lane = self.0.clone().ok_or("a lane is named <event>/<lane>")?;
+        answer(question, async move |asked: Envelope<LaneAsk>| lane.answer(asked.ask, &asked.trace).await.map_err(broken))
     }
 }

@@ -3,13 +3,17 @@
 use std::rc::Rc;
 
 use domain::id::EventId;
-use protocol::{ask::QueueAsk, queue::QueueActor};
+use protocol::{
+    ask::{Envelope, QueueAsk},
+    queue::QueueActor,
+};
 use shell::{
     ObjectPlatform,
-    ask::{broken, question, respond},
+    ask::{answer, broken, only_asked},
     sql::Sql,
 };
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object, wasm_bindgen};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use crate::queue_store::QueueStore;
 
@@ -25,14 +29,25 @@ impl DurableObject for QueueObject {
         Self(event_id.map(|event_id| Rc::new(QueueActor::new(Rc::new(platform), store, event_id))))
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let asked = question::<QueueAsk>(&mut request).await?;
-        respond(&self.actor()?.answer(asked.ask, &asked.trace).await.map_err(broken)?)
+    async fn fetch(&self, _request: Request) -> Result<Response> {
+        only_asked()
     }
 
     async fn alarm(&self) -> Result<Response> {
         self.actor()?.alarm().await.map_err(broken)?;
         Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl QueueObject {
+    /// Called by the gateway and by other objects: bytes in, bytes or a promise of them out. See [`shell::ask`].
+    ///
+    /// # Errors
+    /// The question is none, or the object is broken.
+    pub fn ask(&self, question: &[u8]) -> std::result::Result<JsValue, JsValue> {
+        let queue = Rc::clone(self.actor()?);
+        answer(question, async move |asked: Envelope<QueueAsk>| queue.answer(asked.ask, &asked.trace).await.map_err(broken))
     }
 }
 

@@ -3,14 +3,16 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use domain::machine::Answer;
-use js_sys::{JsString, Object, Promise, Reflect, Uint8Array, futures::JsFuture};
+use js_sys::{Promise, Reflect, Uint8Array};
 use protocol::{
     Problem,
     ask::{self, Envelope, Fault},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{Env, Error, ObjectNamespace, Request, ResponseBuilder};
+use worker::{Env, Error, ObjectNamespace};
+
+use crate::promise::{at_once_or_promised, settled_of};
 
 /// Asks the object `name` of `binding`. Asks a second time, with a new stub, where the platform says that it may help.
 ///
@@ -27,47 +29,21 @@ pub async fn ask<A: Serialize>(env: &Env, binding: &'static str, name: &str, tra
 pub(crate) async fn send(env: &Env, binding: &'static str, name: &str, body: &[u8]) -> Result<Vec<u8>, Fault> {
     let sent = async {
         let stub = namespace(env, binding)?.get_by_name(name)?.into_rpc::<Stub>();
-        let init = RequestInit::new();
-        POST.with(|post| init.set_method(post));
-        init.set_body(&Uint8Array::from(body));
-        let response = JsFuture::from(URL.with(|url| stub.fetch(url, &init))?).await?.unchecked_into::<Response>();
-        Ok::<_, Error>((response.status(), bytes(response.array_buffer()?).await?))
+        let answer = settled_of(stub.ask(&Uint8Array::from(body))?).await?;
+        Ok::<_, Error>(answer.unchecked_into::<Uint8Array>().to_vec())
     };
-    let (status, bytes) = sent.await.map_err(fault)?;
-    if status == 200 { Ok(bytes) } else { Err(Fault::Broken(format!("{binding} answered {status}"))) }
+    sent.await.map_err(fault)
 }
 
-// The `worker` crate reads a response as a stream, chunk by chunk, and makes a `Request` with headers of its own for
-// each call; looking a binding up compares the names of JavaScript classes. None of it is needed between our own objects.
+// A remote call carries bytes and nothing else: a request and a response would each be made, with headers, at both ends.
 #[wasm_bindgen]
 extern "C" {
     type Stub;
     #[wasm_bindgen(method, catch)]
-    fn fetch(this: &Stub, url: &JsString, init: &RequestInit) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(extends = Object)]
-    type RequestInit;
-    #[wasm_bindgen(method, setter)]
-    fn set_method(this: &RequestInit, method: &JsString);
-    #[wasm_bindgen(method, setter)]
-    fn set_body(this: &RequestInit, body: &Uint8Array);
-
-    type Response;
-    #[wasm_bindgen(method, getter)]
-    fn status(this: &Response) -> u16;
-    #[wasm_bindgen(method, catch, js_name = arrayBuffer)]
-    fn array_buffer(this: &Response) -> Result<Promise, JsValue>;
-}
-
-impl RequestInit {
-    fn new() -> Self {
-        Object::new().unchecked_into()
-    }
+    fn ask(this: &Stub, question: &Uint8Array) -> Result<Promise, JsValue>;
 }
 
 thread_local! {
-    static URL: JsString = "http://object/".into();
-    static POST: JsString = "POST".into();
     /// Bindings as they were first looked up; an isolate's never change.
     static NAMESPACES: RefCell<BTreeMap<&'static str, ObjectNamespace>> = const { RefCell::new(BTreeMap::new()) };
 }
@@ -86,7 +62,7 @@ fn namespace(env: &Env, binding: &'static str) -> worker::Result<ObjectNamespace
 /// # Errors
 /// What the promise was rejected with.
 pub async fn bytes(buffer: Promise) -> Result<Vec<u8>, JsValue> {
-    JsFuture::from(buffer).await.map(|buffer| Uint8Array::new(&buffer).to_vec())
+    settled_of(buffer).await.map(|buffer| Uint8Array::new(&buffer).to_vec())
 }
 
 fn fault(error: Error) -> Fault {
@@ -100,20 +76,24 @@ fn fault(error: Error) -> Fault {
     }
 }
 
-/// Reads what an object was asked.
+/// What an object answers to the bytes of a question: bytes, or a promise of them.
 ///
 /// # Errors
-/// The body is not what [`ask()`] sends.
-pub async fn question<A: DeserializeOwned>(request: &mut Request) -> worker::Result<Envelope<A>> {
-    ask::question(&request.bytes().await?).map_err(broken)
+/// The question is not what [`ask()`] sends, or the object is broken.
+pub fn answer<A: DeserializeOwned + 'static>(
+    question: &[u8],
+    answer: impl AsyncFnOnce(Envelope<A>) -> worker::Result<Answer> + 'static,
+) -> Result<JsValue, JsValue> {
+    let asked = ask::question(question).map_err(broken)?;
+    at_once_or_promised(async move { Ok(Uint8Array::from(ask::encode(&answer(asked).await?).as_slice()).into()) })
 }
 
-/// Writes an object's answer.
+/// What an object answers that is sent an HTTP request.
 ///
 /// # Errors
-/// The response cannot be made.
-pub fn respond(answer: &Answer) -> worker::Result<worker::Response> {
-    Ok(ResponseBuilder::new().fixed(ask::encode(answer)))
+/// Always.
+pub fn only_asked() -> worker::Result<worker::Response> {
+    Err(Error::from("it is asked, not fetched"))
 }
 
 /// An answer that changes nothing and carries `body` as JSON.

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod limit;
 pub mod log;
 mod platform;
+pub mod promise;
 pub mod records;
 pub mod socket;
 pub mod sql;

@@ -1,9 +1,7 @@
 //! What runs an object: [`protocol::Platform`] on Durable Objects.
 
-use std::time::Duration;
-
 use domain::{payment::Webhook, time::Millis};
-use js_sys::{JSON, Uint8Array};
+use js_sys::{Array, JSON, Uint8Array};
 use protocol::{
     Level, Platform, Problem,
     ask::{Fault, Object},
@@ -12,11 +10,11 @@ use serde_json::Value;
 use signing::webhook::Key;
 use wasm_bindgen::JsValue;
 use worker::{
-    Date, DateInit, Delay, Env, Error, Headers, Method, QueueContentType, RawMessageBuilder, RequestInit, Result, ScheduledTime,
+    Date, DateInit, Env, Error, Headers, Method, QueueContentType, RawMessageBuilder, RequestInit, Result, ScheduledTime,
     SendMessage, State,
 };
 
-use crate::{ask, clock, log};
+use crate::{ask, clock, log, promise::pause};
 
 /// What signs the provider's webhooks in development where nothing is set.
 pub const DEVELOPMENT_WEBHOOK_SECRET: &str = "development-only-payment-webhook-secret";
@@ -87,8 +85,12 @@ impl ObjectPlatform {
         Key::from_secret(&secret).map_err(|bad| format!("{WEBHOOK_SECRET} {bad}").into())
     }
 
-    async fn send_envelopes(&self, envelopes: &[Value]) -> Result<()> {
-        let messages = envelopes.iter().map(json_message).collect::<Result<Vec<_>>>()?;
+    /// Each goes as a plain object: the `worker` crate would hand a JSON map over as a JavaScript `Map`, which the platform
+    /// writes as `{}`.
+    async fn send_envelopes(&self, envelopes: &[String]) -> Result<()> {
+        let objects = Array::from(&JSON::parse(&format!("[{}]", envelopes.join(","))).map_err(Error::from)?);
+        let message = |object| RawMessageBuilder::new(object).build_with_content_type(QueueContentType::Json);
+        let messages: Vec<SendMessage<JsValue>> = objects.iter().map(message).collect();
         self.env.queue(SALE_EVENTS)?.send_raw_batch(messages).await
     }
 }
@@ -99,7 +101,7 @@ impl Platform for ObjectPlatform {
     }
 
     async fn pause(&self, ms: u64) {
-        Delay::from(Duration::from_millis(ms)).await;
+        pause(ms).await;
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
@@ -124,7 +126,7 @@ impl Platform for ObjectPlatform {
         ask::send(&self.env, to.binding(), &to.name(), body).await
     }
 
-    async fn publish(&self, envelopes: &[Value]) -> std::result::Result<(), Problem> {
+    async fn publish(&self, envelopes: &[String]) -> std::result::Result<(), Problem> {
         self.send_envelopes(envelopes).await.map_err(problem)
     }
 
@@ -146,11 +148,4 @@ pub fn trace_id(traceparent: &str) -> &str {
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn problem(error: Error) -> Problem {
     Problem(error.to_string())
-}
-
-/// An envelope as a plain object: the `worker` crate would hand a JSON map over as a JavaScript `Map`, which the platform
-/// writes as `{}`.
-fn json_message(envelope: &Value) -> Result<SendMessage<JsValue>> {
-    let object = JSON::parse(&envelope.to_string()).map_err(Error::from)?;
-    Ok(RawMessageBuilder::new(object).build_with_content_type(QueueContentType::Json))
 }

@@ -12,16 +12,17 @@ use protocol::{Host, Problem, ask::Envelope};
 use serde_json::{Value, json};
 use shell::{
     ObjectPlatform,
-    ask::{broken, granted, question, respond},
+    ask::{answer, broken, granted, only_asked},
     clock,
     limit::within,
     log::{Level, line},
     sql::Sql,
 };
 use signing::webhook::Key;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
     AbortController, DurableObject, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Result, State,
-    durable_object, wasm_bindgen,
+    durable_object,
 };
 
 use crate::{WebhookAsk, store::WebhookStore};
@@ -36,7 +37,7 @@ const ROUND_MAX_MS: u64 = 60_000;
 /// Only the alarm delivers, and the platform runs one alarm at a time: so does the order hold.
 #[durable_object(alarm)]
 pub struct WebhookObject {
-    host: Host<ObjectPlatform, Delivery, WebhookStore>,
+    host: Rc<Host<ObjectPlatform, Delivery, WebhookStore>>,
 }
 
 /// A letter and where it goes.
@@ -50,14 +51,11 @@ impl DurableObject for WebhookObject {
     fn new(state: State, env: Env) -> Self {
         let platform = ObjectPlatform::new(state, env, "webhook");
         let store = WebhookStore::new(Sql::new(platform.state()));
-        Self { host: Host::new(Rc::new(platform), store) }
+        Self { host: Rc::new(Host::new(Rc::new(platform), store)) }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let Envelope { ask, .. } = question::<WebhookAsk>(&mut request).await?;
-        let answer = self.answer(ask)?;
-        self.arm().await?;
-        respond(&answer)
+    async fn fetch(&self, _request: Request) -> Result<Response> {
+        only_asked()
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -69,6 +67,22 @@ impl DurableObject for WebhookObject {
         }
         self.arm().await?;
         Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl WebhookObject {
+    /// Called by the gateway and by other objects: bytes in, bytes or a promise of them out. See [`shell::ask`].
+    ///
+    /// # Errors
+    /// The question is none, or the object is broken.
+    pub fn ask(&self, question: &[u8]) -> std::result::Result<JsValue, JsValue> {
+        let object = Self { host: Rc::clone(&self.host) };
+        answer(question, async move |asked: Envelope<WebhookAsk>| {
+            let answer = object.answer(asked.ask)?;
+            object.arm().await?;
+            Ok(answer)
+        })
     }
 }
 

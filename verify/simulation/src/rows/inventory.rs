@@ -174,8 +174,8 @@ impl Rows for InventoryRows {
         witness.part_saved(part_of(object), changes, now)
     }
 
-    fn outbox(&self, limit: u32) -> Vec<(u64, Value)> {
-        self.outbox.iter().take(limit as usize).map(|(sequence, envelope)| (*sequence, envelope.clone())).collect()
+    fn outbox(&self, limit: u32) -> Vec<(u64, String)> {
+        self.outbox.iter().take(limit as usize).map(|(sequence, envelope)| (*sequence, envelope.to_string())).collect()
     }
 
     fn ledger(&self, after: u64, limit: u64) -> Vec<Entry> {
