@@ -37,6 +37,8 @@ use crate::{
 
 /// Envelopes of one batch. The platform takes 100 messages or 256 KB; an envelope is 2 KB at most.
 const BATCH_MAX: u32 = 100;
+/// How long envelopes wait for others to leave with, in milliseconds. The queue itself gathers for a second.
+const GATHER_MS: u64 = 50;
 /// How long after a failure, or after a crash in the middle, the alarm sends the outbox again, in milliseconds.
 const RETRY_MS: u64 = 1000;
 /// Commands that wait for a commit at the same time; one more is told to come back. Each is about 1 KB.
@@ -374,19 +376,25 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
         });
     }
 
-    /// One batch in flight; what was taken is deleted.
+    /// One batch in flight; what was taken is deleted. A batch that is not full waits for more: sending one costs the object
+    /// more than a hold does.
     async fn send_all(&self) -> Result<(), Problem> {
-        loop {
-            if matches!(self.part, Part::Shard(_)) {
-                return self.tell_book().await;
+        if matches!(self.part, Part::Shard(_)) {
+            return self.tell_book().await;
+        }
+        while let (sent, sequence) = self.host.read(|inventory, _| Ok(inventory.outbox()))?
+            && sent < sequence
+        {
+            if sequence - sent < BATCH_MAX.into() {
+                self.host.platform.pause(GATHER_MS).await;
             }
             let waiting = self.host.read(|_, store| store.outbox(BATCH_MAX).map_err(|fault| Problem(fault.to_string())))?;
-            let Some((through, _)) = waiting.last() else { return Ok(()) };
-            let through = *through;
+            let through = waiting.last().map(|(sequence, _)| *sequence).ok_or("what has to leave is not in the rows")?;
             let envelopes: Vec<String> = waiting.into_iter().map(|(_, envelope)| envelope).collect();
             self.host.platform.publish(&envelopes).await?;
             self.host.execute(&Command::Sent { through })?;
         }
+        Ok(())
     }
 }
 

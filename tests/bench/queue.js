@@ -20,7 +20,7 @@ export class Broker extends DurableObject {
   }
 
   add(body, raw = false) {
-    const bytes = raw ? body : Uint8Array.from(atob(body), (c) => c.charCodeAt(0));
+    const bytes = raw ? body : Uint8Array.fromBase64(body);
     this.messages.push({ id: crypto.randomUUID(), timestamp: new Date(), attempts: 1, body: JSON.parse(new TextDecoder().decode(bytes)) });
   }
 
