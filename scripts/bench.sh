@@ -6,6 +6,7 @@
 #   --rules              the rules alone, native: criterion and memory; the rest goes to criterion
 #   --objects            what each object takes by itself, without the gateway: --rounds N
 #   --shards             what a hold takes over several shards: --rounds N
+#   --start              how long the Worker takes to start: --rounds N
 #   --live               how soon seats and places reach thousands of sockets: --seats N,… --places N,…
 #   --web                times and frames of the pages in a browser, judged by their budgets
 #   --model [FILE]       the model of a whole sale, fed with FILE or the last figures
@@ -51,6 +52,7 @@ case "${args[0]:-}" in
   --profile) exec node tests/bench/profile.ts "${args[@]:1}" ;;
   --overload) exec node tests/bench/overload.ts "${args[@]:1}" ;;
   --objects) exec node tests/bench/objects.ts "${args[@]:1}" ;;
+  --start) exec node tests/bench/start.ts "${args[@]:1}" ;;
   --shards) exec node tests/bench/shards.ts "${args[@]:1}" ;;
   *) exec node tests/bench/run.ts ${args[@]+"${args[@]}"} ;;
 esac

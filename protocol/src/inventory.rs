@@ -2,6 +2,7 @@
 
 mod book;
 mod claims;
+mod words;
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,7 +28,7 @@ use domain::{
 use futures_channel::oneshot::{self, Sender};
 use serde_json::json;
 
-use self::claims::{Coordination, is_word};
+use self::{claims::Coordination, words::is_word};
 
 use crate::{
     Host, Level, Platform, Problem,

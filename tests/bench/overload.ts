@@ -16,6 +16,8 @@ const { values: args } = parseArgs({ options: { seconds: { type: 'string', defau
 const TIMES_SATURATION = 3;
 const INSIDE_PER_S = 10;
 const CONNECTIONS = 2048;
+/** How often memory is looked at. */
+const LOOKS = 10;
 const RECOVERY_S = [1, 2, 3, 4, 5];
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-overload-'));
@@ -49,14 +51,19 @@ async function admitted(count: number): Promise<Table> {
 }
 
 const seconds = Number(args.seconds);
+/** Memory of its own that the server has, in MiB, ten times in the overload. */
+const memory: number[] = [];
+const ownMib = (): number => Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
 const rows = await admitted(INSIDE_PER_S * (seconds + 10));
 const most = await client.run(server, { steps: [steps.join(crowd)], ...closed, warmup_ms: 1000, measure_ms: 3000 });
 const before = Number((await stats()).waiting);
 const measure_ms = seconds * 1000;
+const looking = setInterval(() => memory.push(ownMib()), measure_ms / LOOKS);
 const [joins, holds] = await Promise.all([
   client.run(server, { steps: [steps.join(crowd)], ...open(most.per_s * TIMES_SATURATION), warmup_ms: 0, measure_ms, out, keep: ['waiting_token'] }, true),
   inside.run(server, { steps: [steps.hold(shop)], ...open(INSIDE_PER_S), warmup_ms: 0, measure_ms, rows }, true),
 ]);
+clearInterval(looking);
 const kept = acknowledged();
 const after: Outcome[] = [];
 for (const _ of RECOVERY_S) {
@@ -81,5 +88,6 @@ console.log(table(
     ...after.map((outcome, i) => row(`joins at a quarter, second ${RECOVERY_S[i]} after`, outcome)),
   ],
 ));
-console.log(`\nacknowledged during the overload: ${kept}; in the line because of it: ${waiting}${waiting >= kept ? ', nothing lost' : ', LOST'}`);
+console.log(`\nmemory every ${seconds / LOOKS} s: ${memory.map((mib) => mib.toFixed(0)).join(', ')} MiB`);
+console.log(`acknowledged during the overload: ${kept}; in the line because of it: ${waiting}${waiting >= kept ? ', nothing lost' : ', LOST'}`);
 process.exit(waiting >= kept ? 0 : 1);

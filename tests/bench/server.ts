@@ -74,6 +74,8 @@ export interface Options {
   cpu?: number | undefined;
   /** Serve V8's inspector. */
   inspect?: boolean;
+  /** How often it is asked whether it answers yet. */
+  ask_ms?: number;
 }
 
 export class Server {
@@ -92,7 +94,7 @@ export class Server {
   }
 
   /** Starts the first of `services`, with the others behind it, and waits until it answers. */
-  static async start(services: Service[], { cpu, inspect = false }: Options = {}): Promise<Server> {
+  static async start(services: Service[], { cpu, inspect = false, ask_ms = 100 }: Options = {}): Promise<Server> {
     const name = services[0]?.name ?? '';
     const folder = mkdtempSync(join(tmpdir(), `bench-${name}-`));
     const port = await freePort();
@@ -106,11 +108,11 @@ export class Server {
     const child = spawn(command, args, { stdio: ['ignore', log, log], detached: false });
     const server = new Server(name, `127.0.0.1:${port}`, inspector, folder, child);
     process.once('exit', () => server.stop());
-    await server.#answers();
+    await server.#answers(ask_ms);
     return server;
   }
 
-  async #answers(): Promise<void> {
+  async #answers(ask_ms: number): Promise<void> {
     const deadline = Date.now() + START_MS;
     for (;;) {
       if (this.#child.exitCode !== null) throw new Error(`${this.name} ended: ${readFileSync(join(this.#folder, 'log'), 'utf8').slice(-2000)}`);
@@ -119,7 +121,7 @@ export class Server {
         return;
       } catch (error) {
         if (Date.now() > deadline) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        await new Promise((resolve) => setTimeout(resolve, ask_ms));
       }
     }
   }

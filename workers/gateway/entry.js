@@ -30,23 +30,25 @@ function noted(error) {
 
 addEventListener('error', ({ error }) => noted(error));
 
+/** What `work` comes to, at once or as a promise of it, in a Wasm that is intact. */
+function run(work) {
+  try {
+    const outcome = work();
+    return outcome instanceof Promise ? outcome.catch((error) => { throw noted(error); }) : outcome;
+  } catch (error) {
+    throw noted(error);
+  }
+}
+
 export default {
-  async fetch(request, env, ctx) {
+  fetch(request, env, ctx) {
     intact();
-    try {
-      return await wasm.fetch(request, env, ctx);
-    } catch (error) {
-      throw noted(error);
-    }
+    return run(() => wasm.fetch(request, env, ctx));
   },
 
-  async queue(batch, env, ctx) {
+  queue(batch, env, ctx) {
     intact();
-    try {
-      return await wasm.queue(batch, env, ctx);
-    } catch (error) {
-      throw noted(error);
-    }
+    return run(() => wasm.queue(batch, env, ctx));
   },
 };
 
@@ -77,12 +79,8 @@ function objects(Built, ...methods) {
     }
   }
   for (const method of methods) {
-    Kept.prototype[method] = async function run(...args) {
-      try {
-        return await Kept.current(this)[method](...args);
-      } catch (error) {
-        throw noted(error);
-      }
+    Kept.prototype[method] = function call(...args) {
+      return run(() => Kept.current(this)[method](...args));
     };
   }
   return Kept;

@@ -1,5 +1,5 @@
 //! Reservations over several shards. Home claims the seats of every shard in the order of their numbers, commits the
-//! reservation, and tells the shards how it ended by errands; see [`domain::inventory::claim`].
+//! reservation, and tells the shards how it ended by errands ([`super::words`]); see [`domain::inventory::claim`].
 //!
 //! | Crash | What follows |
 //! |---|---|
@@ -17,20 +17,18 @@ use domain::{
     id::ReservationKey,
     inventory::{
         Command, Effect, Inventory, Query, Wish,
-        claim::{Claimed, NEXT_CHECK_MS, Needed, Offer, PartWish, Reclaim, Standing, Word},
-        errand::{Duty, Errand},
+        claim::{Claimed, Needed, Offer, PartWish, Reclaim, Standing},
     },
     machine::{Answer, Machine},
     refusal::Refusal,
-    spread::{Part, shard_of},
+    spread::Part,
 };
 use futures_channel::oneshot::{self, Sender};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{InventoryActor, InventoryRows};
 use crate::{
-    Level, Platform, Problem,
+    Platform, Problem,
     ask::{Fault, InventoryAsk, granted},
     within,
 };
@@ -39,10 +37,6 @@ use crate::{
 const TRIES_MAX: u32 = 4;
 /// How long home waits for a shard, in milliseconds. What comes later is given back.
 const PATIENCE_MS: u64 = 3000;
-/// Claims that a shard asks about in one turn of its alarm.
-const CHECKS_MAX: usize = 500;
-/// Words of one message.
-const WORDS_MAX: usize = 500;
 
 /// What an object of a spread event is doing with the others. All of it may be lost.
 #[derive(Default)]
@@ -52,7 +46,7 @@ pub(super) struct Coordination {
     /// What claims are being made for, with those that wait until that is over; see [`turn_of`].
     turns: RefCell<Vec<(Hash128, Vec<Sender<()>>)>>,
     /// Words that are on their way, by the ids of their errands.
-    speaking: RefCell<Vec<u64>>,
+    pub(super) speaking: RefCell<Vec<u64>>,
     /// Those who wait until the book has an entry.
     pub(super) waiting_for_book: RefCell<Vec<(u64, Sender<()>)>>,
 }
@@ -63,11 +57,6 @@ enum Outcome {
     Refused(Refusal),
     /// Somebody did not answer.
     Unknown,
-}
-
-/// Whether an errand is home's word about a claim.
-pub(super) const fn is_word(errand: &Errand) -> bool {
-    matches!(errand.duty, Duty::Settle { .. })
 }
 
 impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, S> {
@@ -286,7 +275,7 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     }
 
     /// Asks a shard, which may be this one, and does not wait for ever.
-    async fn ask_shard(self: &Rc<Self>, shard: u32, question: InventoryAsk, trace: &str) -> Result<Answer, Fault> {
+    pub(super) async fn ask_shard(self: &Rc<Self>, shard: u32, question: InventoryAsk, trace: &str) -> Result<Answer, Fault> {
         let broken = |problem: Problem| Fault::Broken(problem.0);
         if self.part == Part::Shard(shard) {
             return match question {
@@ -323,118 +312,6 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
             }
             _ => None,
         }
-    }
-
-    /// Speaks home's words, one message to each shard, after the book has heard why. Ids of the errands that are done
-    /// and of those that failed.
-    pub(super) async fn speak(self: &Rc<Self>, errands: &[Errand], trace: &str) -> Result<(Vec<u64>, Vec<u64>), Problem> {
-        let ids: Vec<u64> = errands.iter().map(|errand| errand.id).collect();
-        self.spread.speaking.borrow_mut().extend(&ids);
-        let outcome = self.speak_all(errands, trace).await;
-        self.spread.speaking.borrow_mut().retain(|id| !ids.contains(id));
-        outcome
-    }
-
-    async fn speak_all(self: &Rc<Self>, errands: &[Errand], trace: &str) -> Result<(Vec<u64>, Vec<u64>), Problem> {
-        let (mut done, mut failed) = (Vec::new(), Vec::new());
-        for shard in 0..self.shards()? {
-            let word = |errand: &Errand| match errand.duty {
-                Duty::Settle { shard: to_whom, key, to, after } => {
-                    (to_whom == shard).then_some((Word { key, stamp: errand.id, to }, after))
-                }
-                _ => None,
-            };
-            let spoken: Vec<(Word, u64)> = errands.iter().filter_map(word).collect();
-            for spoken in spoken.chunks(WORDS_MAX) {
-                let ids = || spoken.iter().map(|(word, _)| word.stamp);
-                let after = spoken.iter().map(|(_, after)| *after).max().unwrap_or(0);
-                let words = spoken.iter().map(|(word, _)| *word).collect();
-                let heard = self.recorded(after).await?
-                    && match self.ask_shard(shard, InventoryAsk::Command(Command::Settle(words)), trace).await {
-                        Ok(Answer::Granted { .. }) => true,
-                        Ok(Answer::Refused(_)) | Err(_) => false,
-                    };
-                if heard { done.extend(ids()) } else { failed.extend(ids()) }
-            }
-        }
-        if !failed.is_empty() {
-            self.host.platform.log(Level::Warn, trace, "a shard was not told", json!({ "errands": failed.len() }));
-        }
-        Ok((done, failed))
-    }
-
-    /// Speaks the words that nobody has spoken yet: of holds that ran out, whoever found them.
-    pub(super) async fn say_words(self: &Rc<Self>, trace: &str) -> Result<(), Problem> {
-        if self.part == Part::Root {
-            return Ok(());
-        }
-        let new =
-            self.errands(|errand| is_word(errand) && errand.tries == 0 && !self.spread.speaking.borrow().contains(&errand.id))?;
-        if new.is_empty() { Ok(()) } else { self.carry_out(new, trace).await }
-    }
-
-    /// Speaks every word that was not heard yet, also where that is under way: hearing one twice is harmless.
-    async fn say_all_words(self: &Rc<Self>, trace: &str) -> Result<(), Problem> {
-        let words = self.errands(|errand| is_word(errand) && errand.tries == 0)?;
-        if words.is_empty() { Ok(()) } else { self.carry_out(words, trace).await }
-    }
-
-    /// Asks home about the claims of which nothing was heard for a while.
-    pub(super) async fn check_claims(self: &Rc<Self>) -> Result<(), Problem> {
-        let now = self.host.platform.now();
-        let due: Vec<ReservationKey> = self.host.read(|inventory, _| Ok(inventory.checks_due(now).take(CHECKS_MAX).collect()))?;
-        self.ask_homes(&due).await
-    }
-
-    /// Asks the homes of these reservations how they stand, and does what they say.
-    async fn ask_homes(self: &Rc<Self>, due: &[ReservationKey]) -> Result<(), Problem> {
-        let Part::Shard(here) = self.part else { return Ok(()) };
-        let shards = self.shards()?;
-        for home in 0..shards {
-            let keys: Vec<ReservationKey> = due.iter().copied().filter(|key| shard_of(shards, *key) == home).collect();
-            if keys.is_empty() {
-                continue;
-            }
-            let (mut until, mut words) = (Vec::new(), Vec::new());
-            let soon = self.host.platform.now().plus_ms(NEXT_CHECK_MS);
-            for (key, standing) in keys.iter().zip(self.standings(home, here, &keys).await) {
-                match standing {
-                    Some(Standing::Held(at)) => until.push((*key, at.plus_ms(NEXT_CHECK_MS).max(soon))),
-                    Some(Standing::Settled(word)) => words.push(word),
-                    Some(Standing::Pending) | None => until.push((*key, soon)),
-                }
-            }
-            if !until.is_empty() {
-                self.command(Command::Keep(until), "").await?;
-            }
-            if !words.is_empty() {
-                self.command(Command::Settle(words), "").await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// How many shards the event has.
-    fn shards(&self) -> Result<u32, Problem> {
-        self.host.read(|inventory, _| Ok(inventory.event().map_or(0, |event| event.shards)))
-    }
-
-    /// How home says that reservations stand; none where it says nothing.
-    async fn standings(self: &Rc<Self>, home: u32, here: u32, keys: &[ReservationKey]) -> Vec<Option<Standing>> {
-        #[derive(Deserialize)]
-        struct Held(Vec<Option<Standing>>);
-        let all = InventoryAsk::Query(Query::Standings { shard: here, keys: keys.to_vec() });
-        let answer = self.ask_shard(home, all, "").await;
-        let Ok(Answer::Granted { body, .. }) = answer else { return vec![None; keys.len()] };
-        let Ok(Held(mut standings)) = serde_json::from_slice(&body) else { return vec![None; keys.len()] };
-        standings.resize(keys.len(), None);
-        for (key, standing) in keys.iter().zip(&mut standings).filter(|(_, standing)| standing.is_none()) {
-            let inquire = InventoryAsk::Command(Command::Inquire { key: *key, shard: here });
-            if let Ok(Answer::Granted { body, .. }) = self.ask_shard(home, inquire, "").await {
-                *standing = serde_json::from_slice(&body).ok();
-            }
-        }
-        standings
     }
 }
 

@@ -1,22 +1,24 @@
 // Requests and responses of the platform, each with one crossing of the boundary.
 
-/** Names of the headers that are read of every request. */
+/** Names of the headers that are read of every request, and of one that may have a body. */
 let read = [];
+let readWithBody = [];
 /** Headers that every answer begins with. */
 let always = new Headers();
 
-/** Says once which headers are read (a name a line) and which are always sent (name and value, a line each). */
-export function prepare(names, lines) {
-  read = names.split('\n');
+/** Says once which headers are read (a name a line), of every request so many, and which are always sent (name and value, a line each). */
+export function prepare(names, of_every, lines) {
+  readWithBody = names.split('\n');
+  read = readWithBody.slice(0, of_every);
   always = new Headers();
   put(always, lines);
 }
 
-/** Method, address and headers, a line each. A header that is absent is a line that no header can be. */
+/** Method, address and headers, a line each; fewer headers of a `GET`. A header that is absent is a line that no header can be. */
 export function look(request) {
-  const { headers } = request;
-  let text = `${request.method}\n${request.url}`;
-  for (const name of read) text += `\n${headers.get(name) ?? '\r'}`;
+  const { headers, method } = request;
+  let text = `${method}\n${request.url}`;
+  for (const name of method === 'GET' ? read : readWithBody) text += `\n${headers.get(name) ?? '\r'}`;
   return text;
 }
 

@@ -5,8 +5,8 @@ use worker::worker_sys::web_sys::{Request, Response};
 
 #[wasm_bindgen(module = "/src/edge.js")]
 extern "C" {
-    fn prepare(names: &str, always: &str);
-    /// Method, address and the headers that [`begin`] named, a line each.
+    fn prepare(names: &str, of_every: u32, always: &str);
+    /// Method, address and the headers that [`begin`] named, a line each; of a `GET` only those that are read of every request.
     pub(crate) fn look(request: &Request) -> String;
     #[wasm_bindgen(catch, js_name = respond)]
     fn respond_with(status: u16, body: Option<&[u8]>, lines: &str) -> Result<Response, JsValue>;
@@ -15,9 +15,9 @@ extern "C" {
 /// What [`look`] writes for a header that is not there: no header can be that.
 pub(crate) const ABSENT: &str = "\r";
 
-/// Once, before the first request: which headers are read, and which are always sent.
-pub(crate) fn begin(names: &[&str], always: &[(&str, &str)]) {
-    prepare(&names.join("\n"), &lines(always.iter().copied()));
+/// Once, before the first request: which headers are read, the first so many of every request, and which are always sent.
+pub(crate) fn begin(names: &[&str], of_every: usize, always: &[(&str, &str)]) {
+    prepare(&names.join("\n"), u32::try_from(of_every).unwrap_or(u32::MAX), &lines(always.iter().copied()));
 }
 
 /// The platform's response.

@@ -13,7 +13,8 @@ use crate::{
 /// Longest body of a request, in bytes.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
 
-/// Headers that are read together with the request, because nearly every one is asked for them.
+/// Headers that are read together with the request, the first [`HEADERS_OF_EVERY`] of every one, the others where it may have a
+/// body.
 pub const HEADERS: &[&str] = &[
     "CF-Connecting-IP",
     "traceparent",
@@ -24,9 +25,9 @@ pub const HEADERS: &[&str] = &[
     "Idempotency-Key",
     "Content-Length",
     "Content-Type",
-    "Upgrade",
-    "Accept",
 ];
+/// How many of [`HEADERS`] nearly every request is asked for.
+pub const HEADERS_OF_EVERY: usize = 6;
 
 /// A request.
 #[derive(Debug)]
@@ -67,8 +68,9 @@ impl Inbound {
     /// A header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        match HEADERS.iter().position(|read| *read == name) {
-            Some(index) => Some(self.line(2 + index)).filter(|value| *value != edge::ABSENT).map(str::to_owned),
+        let read = HEADERS.iter().position(|read| *read == name).and_then(|index| self.text.split('\n').nth(2 + index));
+        match read {
+            Some(value) => (value != edge::ABSENT).then(|| value.to_owned()),
             None => self.request.headers().get(name).ok().flatten(),
         }
     }

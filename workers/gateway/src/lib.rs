@@ -107,7 +107,7 @@ struct Arrival {
 /// own way to it was 7 % of a join by the profile; a resolved promise, which is used where there is no such way, is less.
 #[event(start)]
 fn start() {
-    edge::begin(inbound::HEADERS, reply::ALWAYS);
+    edge::begin(inbound::HEADERS, inbound::HEADERS_OF_EVERY, reply::ALWAYS);
     let _ = Reflect::set(&global(), &"queueMicrotask".into(), &JsValue::UNDEFINED);
 }
 
