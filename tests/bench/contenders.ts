@@ -25,8 +25,11 @@ export const object: Service[] = [{ name: 'object', modules: [script('object.js'
 export const fanout: Service[] = [{ name: 'fanout', modules: [script('fanout.js')], objects: { FANOUT: 'Fanout' } }];
 export const plain: Service[] = [{ name: 'plain', modules: [script('plain.js')], objects: { SALE: 'Sale' } }];
 
+/** Whether what goes to the queue comes back to the same process, or goes to another machine's consumer as on the network. */
+export type Queue = 'consumed here' | 'consumed elsewhere';
+
 /** The Worker as built, behind one that asks its objects directly. */
-export function driver(folder: string): Service[] {
+export function driver(folder: string, queue?: Queue): Service[] {
   const classes = Object.entries(objectClasses());
   const namespace = ([binding, name]: [string, string]): string =>
     `(name = "${binding}", durableObjectNamespace = (className = "${name}", serviceName = "ours"))`;
@@ -36,7 +39,7 @@ export function driver(folder: string): Service[] {
     objects: { EMPTY: 'Empty' },
     bindings: [...classes.map(namespace), '(name = "OURS", service = "ours")'],
   };
-  return [asking, ...ours(folder)];
+  return [asking, ...ours(folder, undefined, queue)];
 }
 
 /** Bindings and classes of objects, as wrangler.toml has them. */
@@ -50,7 +53,7 @@ function objectClasses(): Record<string, string> {
  * The Worker as built, with a database and a queue; copied to `folder`, so that a build meanwhile does no harm.
  * `wasm` is which of the build's two it runs: what is deployed, or the same with the names of its functions.
  */
-export function ours(folder: string, wasm: 'index_bg.wasm' | 'named.wasm' = 'index_bg.wasm'): Service[] {
+export function ours(folder: string, wasm: 'index_bg.wasm' | 'named.wasm' = 'index_bg.wasm', queue: Queue = 'consumed here'): Service[] {
   const build = join(ROOT, 'workers/gateway/build');
   const files = ['index.js', 'index_bg.wasm'];
   for (const name of files) {
@@ -84,7 +87,7 @@ export function ours(folder: string, wasm: 'index_bg.wasm' | 'named.wasm' = 'ind
     modules: [script('queue.js')],
     objects: { BROKER: 'Broker' },
     flags: ['service_binding_extra_handlers'],
-    bindings: ['(name = "CONSUMER", service = "ours")'],
+    bindings: ['(name = "CONSUMER", service = "ours")', text('QUEUE', queue)],
   };
   return [worker, database, broker];
 }

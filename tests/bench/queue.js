@@ -15,7 +15,8 @@ export class Broker extends DurableObject {
     } else {
       this.add(await new Response(request.body).bytes(), true);
     }
-    this.timer ??= setTimeout(() => this.deliver(), this.messages.length >= BATCH_MAX ? 0 : WAIT_MS);
+    if (this.env.QUEUE === 'consumed elsewhere') this.messages.length = 0;
+    else this.timer ??= setTimeout(() => this.deliver(), this.messages.length >= BATCH_MAX ? 0 : WAIT_MS);
     return Response.json({ metadata: { metrics: { backlogCount: this.messages.length, backlogBytes: 0, oldestMessageTimestamp: 0 } } });
   }
 

@@ -9,7 +9,7 @@ extern "C" {
     /// Method, address and the headers that [`begin`] named, a line each; of a `GET` only those that are read of every request.
     pub(crate) fn look(request: &Request) -> String;
     #[wasm_bindgen(catch, js_name = respond)]
-    fn respond_with(status: u16, body: Option<&[u8]>, lines: &str) -> Result<Response, JsValue>;
+    fn respond_with(status: u16, body: Option<&[u8]>, json: bool, lines: &str) -> Result<Response, JsValue>;
 }
 
 /// What [`look`] writes for a header that is not there: no header can be that.
@@ -20,16 +20,17 @@ pub(crate) fn begin(names: &[&str], of_every: usize, always: &[(&str, &str)]) {
     prepare(&names.join("\n"), u32::try_from(of_every).unwrap_or(u32::MAX), &lines(always.iter().copied()));
 }
 
-/// The platform's response.
+/// The platform's response; `json` is whether it says so of its body.
 ///
 /// # Errors
 /// A header is not one.
-pub(crate) fn respond(status: u16, body: Option<&[u8]>, headers: &[(&str, String)]) -> worker::Result<Response> {
+pub(crate) fn respond(status: u16, body: Option<&[u8]>, json: bool, headers: &[(&str, String)]) -> worker::Result<Response> {
     // A line too many would be a header that nobody wrote.
     if headers.iter().any(|(_, value)| value.contains('\n')) {
         return Err("a header of several lines".into());
     }
-    Ok(respond_with(status, body, &lines(headers.iter().map(|(name, value)| (*name, value.as_str()))))?)
+    let lines = lines(headers.iter().map(|(name, value)| (*name, value.as_str())));
+    Ok(respond_with(status, body, json, &lines)?)
 }
 
 /// Names and values, a line each.

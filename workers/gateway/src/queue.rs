@@ -106,7 +106,7 @@ pub async fn status(call: &Call) -> Result<Reply, ApiError> {
         StatusBody::new(&board.place(waiting.number, now), waiting.joined_at, now, stats.notice.as_ref()).to_json()
     };
     let body = board::look(call, &waiting.event_id, render).await?;
-    Ok(Reply::bytes(200, body).with_header("Cache-Control", "no-store"))
+    Ok(Reply::bytes(200, body))
 }
 
 /// What status tells about a place.
@@ -217,7 +217,7 @@ pub async fn stats(call: &Call) -> Result<Reply, ApiError> {
         "status": status,
         "as_of": Timestamp(as_of),
     });
-    Ok(Reply::json(200, &body).with_header("Cache-Control", "no-store"))
+    Ok(Reply::json(200, &body))
 }
 
 pub(crate) fn waiting_token(call: &Call) -> Result<WaitingToken, ApiError> {

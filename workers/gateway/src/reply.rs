@@ -185,7 +185,7 @@ pub const ALWAYS: &[(&str, &str)] = &[
 /// Longest `X-Request-Id` that is echoed, in characters.
 const REQUEST_ID_MAX_LEN: usize = 128;
 
-/// Headers that differ from answer to answer.
+/// Headers that differ from answer to answer. That a body is JSON is said in [`respond`].
 #[must_use]
 pub fn headers(reply: &Reply, frame: &Frame<'_>) -> Vec<(&'static str, String)> {
     let mut headers = Vec::with_capacity(16);
@@ -194,10 +194,8 @@ pub fn headers(reply: &Reply, frame: &Frame<'_>) -> Vec<(&'static str, String)> 
         .filter(|id| (1..=REQUEST_ID_MAX_LEN).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()));
     headers.push(("X-Request-Id", echoed.unwrap_or(&frame.trace.trace_id).to_owned()));
     headers.push(("traceparent", frame.trace.traceparent()));
-    match &reply.body {
-        Body::Json(_) => headers.push(("Content-Type", "application/json".to_owned())),
-        Body::Text(content_type, _) => headers.push(("Content-Type", (*content_type).to_owned())),
-        Body::Empty | Body::Upgrade(_) => {}
+    if let Body::Text(content_type, _) = &reply.body {
+        headers.push(("Content-Type", (*content_type).to_owned()));
     }
     if reply.replayed {
         headers.push(("Idempotency-Replayed", "true".to_owned()));
@@ -252,6 +250,7 @@ fn server_timing(timings: &[(&'static str, u64)]) -> String {
 /// A header is not one, or the platform makes no response.
 pub fn respond(reply: Reply, frame: &Frame<'_>) -> worker::Result<web_sys::Response> {
     let own = headers(&reply, frame);
+    let json = matches!(reply.body, Body::Json(_));
     let bytes = match reply.body {
         Body::Upgrade(response) => return Ok(response.into()),
         Body::Empty => None,
@@ -260,7 +259,7 @@ pub fn respond(reply: Reply, frame: &Frame<'_>) -> worker::Result<web_sys::Respo
         Body::Text(_, Cow::Owned(text)) => Some(Cow::from(text.into_bytes())),
     };
     let shown = bytes.as_deref().filter(|_| *frame.method != Method::Head);
-    edge::respond(reply.status, shown, &own)
+    edge::respond(reply.status, shown, json, &own)
 }
 
 #[cfg(test)]
