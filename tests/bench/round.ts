@@ -26,9 +26,9 @@ const FUNNEL_PEOPLE = 128;
 /** Connections in an open plan, in which those who wait do not keep others from coming. */
 const CONNECTIONS = 512;
 const SEATS = 100_000;
-/** Places that are made ready to enter, as a multiple of what is joined meanwhile: one measurement takes up to twice as
+/** Places that are made ready to enter, as a multiple of what is joined meanwhile: one measurement takes up to three times as
  * many as joins are served, the other half as many. */
-const PLACES_A_JOIN = 2.5;
+const PLACES_A_JOIN = 4;
 /** Reservations that are made ready for the measurement of confirming, a second of measuring. */
 const INTENTS_PER_S = 250;
 /** A server that uses less of a core than this has nothing left to do in the background. */
