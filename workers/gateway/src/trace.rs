@@ -81,6 +81,14 @@ mod tests {
     }
 
     #[test]
+    fn ids_differ_and_are_never_zero() {
+        let drawn: std::collections::BTreeSet<u64> = (0..10_000).map(|_| draw()).collect();
+        assert!(drawn.len() == 10_000 && !drawn.contains(&0));
+        let trace = Trace::new(None, None);
+        assert!(is_hex(&trace.trace_id, 32) && is_hex(&trace.span_id, 16));
+    }
+
+    #[test]
     fn a_malformed_header_counts_as_none() {
         let wrong = [
             "",
