@@ -3,7 +3,7 @@
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join as path } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client, type Step } from './client.ts';
 import { driver, type Queue, ROOT } from './contenders.ts';
@@ -27,7 +27,7 @@ const SEATS = 50_000;
 const MANY = 20;
 const SHARDS = 32;
 
-const folder = mkdtempSync(path(tmpdir(), 'bench-objects-'));
+const folder = mkdtempSync(join(tmpdir(), 'bench-objects-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const client = new Client(folder, 1);
 /** No more than there are shards: each has one message out. */
@@ -37,7 +37,7 @@ const work = { arrivals: { closed: { people: PEOPLE } }, connections: PEOPLE, wa
 const HOLDS_PER_S = 150;
 const QUEUES: Queue[] = ['consumed here', 'consumed elsewhere'];
 const latency = new Map<Queue, { p50_ms: number; p95_ms: number; p99_ms: number }[]>(QUEUES.map((queue) => [queue, []]));
-const join: Step = { name: 'join', method: 'POST', path: '/api/v1/queue/join', headers: [['Idempotency-Key', '$key']], body: '{"event_id":"evt_objects"}', expect: 202 };
+const joining: Step = { name: 'join', method: 'POST', path: '/api/v1/queue/join', headers: [['Idempotency-Key', '$key']], body: '{"event_id":"evt_objects"}', expect: 202 };
 const found = new Map<string, number[]>(Object.keys(WHAT).map((what) => [what, []]));
 
 for (let round = 0; round < Number(args.rounds); round++) {
@@ -46,7 +46,7 @@ for (let round = 0; round < Number(args.rounds); round++) {
   await makeEvent(server, 'evt_book', SEATS, SHUT, SHARDS);
   const step = (what: string): Step => ({ name: what, method: 'GET', path: `/drive/${what}`, expect: 200 });
   // Whoever is asked first is told of the event by the gateway: one join, one hold would do; a join of everybody's reaches all.
-  await client.run(server, { steps: [join], ...work, measure_ms: 2000 });
+  await client.run(server, { steps: [joining], ...work, measure_ms: 2000 });
   for (const what of round % 2 ? Object.keys(WHAT).reverse() : Object.keys(WHAT)) {
     const outcome = await client.run(server, { steps: [step(what)], ...work });
     if (Object.keys(outcome.unexpected).length > 0) throw new Error(`${what}: ${JSON.stringify(outcome.unexpected)} ${outcome.complaint}`);
@@ -57,7 +57,7 @@ for (let round = 0; round < Number(args.rounds); round++) {
   for (const queue of QUEUES) {
     const quiet = await Server.start(driver(folder, queue), { cpu: 0 });
     await makeEvent(quiet, 'evt_objects', SEATS, { ...SHUT, lanes: 128 }, 1);
-    await client.run(quiet, { steps: [join], arrivals: { closed: { people: 1 } }, connections: 1, warmup_ms: 0, measure_ms: 200 });
+    await client.run(quiet, { steps: [joining], arrivals: { closed: { people: 1 } }, connections: 1, warmup_ms: 0, measure_ms: 200 });
     const held = await client.run(quiet, { steps: [step('hold')], arrivals: { open: { per_s: HOLDS_PER_S } }, connections: 64, warmup_ms: 1000, measure_ms: 10_000 });
     latency.get(queue)!.push(held.steps[0]!);
     quiet.stop();
@@ -77,7 +77,7 @@ const of = (queue: Queue, figure: 'p50_ms' | 'p95_ms' | 'p99_ms'): string => {
 for (const queue of QUEUES) {
   console.log(`a hold, ${HOLDS_PER_S} a second, the queue ${queue}: P50 ${of(queue, 'p50_ms')} ms, P95 ${of(queue, 'p95_ms')} ms, P99 ${of(queue, 'p99_ms')} ms`);
 }
-mkdirSync(path(ROOT, 'target/bench'), { recursive: true });
+mkdirSync(join(ROOT, 'target/bench'), { recursive: true });
 const objects = { book_message: message, book_entry: entry, queue_board: alone('board'), queue_batch: alone('batch'), lane_join: alone('join'), inventory_hold: alone('hold') };
-writeFileSync(path(ROOT, 'target/bench/objects.json'), `${JSON.stringify(objects)}\n`);
+writeFileSync(join(ROOT, 'target/bench/objects.json'), `${JSON.stringify(objects)}\n`);
 process.exit(0);
