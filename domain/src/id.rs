@@ -74,7 +74,7 @@ impl UserId {
     }
 }
 
-/// What identifies a reservation inside its event: 128 random bits.
+/// What identifies a reservation inside its event: 128 bits, of which enough are random that nobody has it twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationKey(pub u128);
 

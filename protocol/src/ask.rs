@@ -1,5 +1,5 @@
 //! What each object can be asked, how that travels, and what an answer looks like on the way: JSON in, one outcome
-//! byte and JSON out.
+//! byte and JSON out. Several questions travel as a JSON list, their answers each with its length before it.
 
 use domain::{
     event::Event,
@@ -18,6 +18,7 @@ use crate::platform::{Platform, Problem};
 const GRANTED: u8 = b'G';
 const REPLAYED: u8 = b'P';
 const REFUSED: u8 = b'R';
+const BROKEN: u8 = b'B';
 
 /// An object of a sale. Its name is made here and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,11 +140,19 @@ pub enum PaymentAsk {
 pub trait EventAsk: Serialize {
     /// Take over this event, unless a newer version is known.
     fn configure(event: Event) -> Self;
+
+    /// Whether crowds ask it, and the object answers one as soon as the other: several may share a call, which is
+    /// answered when all of them are. See [`crate::sale::batch`].
+    fn is_of_crowds(&self) -> bool;
 }
 
 impl EventAsk for LaneAsk {
     fn configure(event: Event) -> Self {
         Self::Configure(Box::new(event))
+    }
+
+    fn is_of_crowds(&self) -> bool {
+        matches!(self, Self::Join(_))
     }
 }
 
@@ -151,11 +160,19 @@ impl EventAsk for QueueAsk {
     fn configure(event: Event) -> Self {
         Self::Configure(Box::new(event))
     }
+
+    fn is_of_crowds(&self) -> bool {
+        matches!(self, Self::Command(queue::Command::Enter { .. }))
+    }
 }
 
 impl EventAsk for InventoryAsk {
     fn configure(event: Event) -> Self {
         Self::Configure(Box::new(event))
+    }
+
+    fn is_of_crowds(&self) -> bool {
+        matches!(self, Self::Command(inventory::Command::Hold { .. }))
     }
 }
 
@@ -175,6 +192,8 @@ pub enum Fault {
     Overloaded,
     /// The object could not be reached.
     Unavailable(String),
+    /// The object took too long. What it was asked may still be done.
+    TimedOut,
     /// The object is broken.
     Broken(String),
 }
@@ -196,13 +215,17 @@ pub async fn ask_through<A: Serialize>(
     trace: &str,
     ask: &A,
 ) -> Result<Answer, Fault> {
-    let envelope = Envelope { trace: trace.to_owned(), ask };
-    let body = serde_json::to_vec(&envelope).map_err(|error| Fault::Broken(error.to_string()))?;
+    let body = write(trace, ask)?;
     let bytes = match send(&body).await {
         Err(Fault::Unavailable(_)) => send(&body).await?,
         outcome => outcome?,
     };
     decode(&bytes)
+}
+
+fn write<A: Serialize>(trace: &str, ask: &A) -> Result<Vec<u8>, Fault> {
+    let envelope = Envelope { trace: trace.to_owned(), ask };
+    serde_json::to_vec(&envelope).map_err(|error| Fault::Broken(error.to_string()))
 }
 
 /// Reads what an object was asked.
@@ -213,9 +236,60 @@ pub fn question<A: DeserializeOwned>(body: &[u8]) -> Result<Envelope<A>, Problem
     Ok(serde_json::from_slice(body)?)
 }
 
-/// Writes an object's answer.
+/// Questions, each as [`question`] reads it, in one body.
 #[must_use]
-pub fn encode(answer: &Answer) -> Vec<u8> {
+pub fn questions_together(questions: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(questions.iter().map(|question| question.len() + 1).sum::<usize>() + 2);
+    for question in questions {
+        body.push(if body.is_empty() { b'[' } else { b',' });
+        body.extend_from_slice(question);
+    }
+    body.push(b']');
+    body
+}
+
+/// Reads what an object was asked in one body.
+///
+/// # Errors
+/// The body is not what [`questions_together`] writes.
+pub fn questions<A: DeserializeOwned>(body: &[u8]) -> Result<Vec<Envelope<A>>, Problem> {
+    Ok(serde_json::from_slice(body)?)
+}
+
+/// Answers, each as [`encode`] wrote it, in one body, in the order of their questions.
+#[must_use]
+pub fn answers_together(answers: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(answers.iter().map(|answer| answer.len() + size_of::<u32>()).sum());
+    for answer in answers {
+        let length = u32::try_from(answer.len()).expect("an answer is no larger than the memory of an object");
+        body.extend_from_slice(&length.to_le_bytes());
+        body.extend_from_slice(answer);
+    }
+    body
+}
+
+/// Reads the answers to `count` questions.
+///
+/// # Errors
+/// [`Fault::Broken`]: these are others.
+pub fn answers(mut body: &[u8], count: usize) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut answers = Vec::with_capacity(count);
+    while let Some((length, rest)) = body.split_first_chunk() {
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let Some((answer, rest)) = rest.split_at_checked(length) else { break };
+        answers.push(answer.to_vec());
+        body = rest;
+    }
+    if body.is_empty() && answers.len() == count { Ok(answers) } else { Err(Fault::Broken("not as many answers".to_owned())) }
+}
+
+/// Writes what came of asking an object.
+#[must_use]
+pub fn encode(outcome: &Result<Answer, Problem>) -> Vec<u8> {
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(Problem(problem)) => return [&[BROKEN], problem.as_bytes()].concat(),
+    };
     match answer {
         Answer::Granted { body, replayed } => {
             let mut bytes = Vec::with_capacity(body.len() + 1);
@@ -234,13 +308,14 @@ pub fn encode(answer: &Answer) -> Vec<u8> {
 /// Reads an object's answer.
 ///
 /// # Errors
-/// [`Fault::Broken`]: [`encode`] writes no such bytes.
+/// [`Fault::Broken`]: the object is, or [`encode`] writes no such bytes.
 pub fn decode(bytes: &[u8]) -> Result<Answer, Fault> {
     let (tag, body) = bytes.split_first().ok_or_else(|| Fault::Broken("empty answer".to_owned()))?;
     match *tag {
         GRANTED => Ok(Answer::Granted { body: body.to_vec(), replayed: false }),
         REPLAYED => Ok(Answer::Granted { body: body.to_vec(), replayed: true }),
         REFUSED => serde_json::from_slice(body).map(Answer::Refused).map_err(|error| Fault::Broken(error.to_string())),
+        BROKEN => Err(Fault::Broken(String::from_utf8_lossy(body).into_owned())),
         _ => Err(Fault::Broken("unknown outcome".to_owned())),
     }
 }
@@ -266,7 +341,27 @@ mod tests {
             Answer::Granted { body: br#"{"a":1}"#.to_vec(), replayed: true },
             Answer::Refused(Refusal::SeatTaken { seat_ids: vec!["A-1-1".to_owned()] }),
         ] {
-            assert_eq!(decode(&encode(&answer)), Ok(answer));
+            assert_eq!(decode(&encode(&Ok(answer.clone()))), Ok(answer));
+        }
+        assert_eq!(decode(&encode(&Err("the disk is full".into()))), Err(Fault::Broken("the disk is full".to_owned())));
+    }
+
+    #[test]
+    fn what_travels_together_reads_back_as_each_was_written() {
+        let leave = |number| LaneAsk::Leave { number };
+        let asked: Vec<Vec<u8>> = [1, 22].map(|number| write("t", &leave(number)).expect("plain data")).to_vec();
+        let read = questions::<LaneAsk>(&questions_together(&asked)).expect("a list");
+        let numbers = read.iter().map(|envelope| match envelope.ask {
+            LaneAsk::Leave { number } => number,
+            _ => 0,
+        });
+        assert_eq!(numbers.collect::<Vec<u64>>(), [1, 22]);
+
+        let told = [b"G{}".to_vec(), Vec::new(), b"G\n".to_vec()].to_vec();
+        let body = answers_together(&told);
+        assert_eq!(answers(&body, 3), Ok(told));
+        for (body, count) in [(&body[..], 2), (&body[..], 4), (&body[..body.len() - 1], 3), (&[1, 0][..], 1), (&[], 1)] {
+            assert!(matches!(answers(body, count), Err(Fault::Broken(_))), "{body:?} for {count}");
         }
     }
 

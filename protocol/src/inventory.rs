@@ -225,21 +225,17 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
         Ok(answer)
     }
 
-    /// Carries out what waits, now; unless a commit is on its way, behind which what has gathered then goes in one. Returns
-    /// at once.
+    /// Carries out what waits, together with what comes in the same call; unless a commit is on its way, behind which what
+    /// has gathered then goes in one. Returns at once.
     fn commit(self: &Rc<Self>) {
         if self.committing.replace(true) {
             return;
         }
-        self.commit_waiting();
         let inventory = Rc::clone(self);
         self.host.platform.spawn(async move {
-            loop {
-                inventory.host.platform.flushed().await;
-                if inventory.waiting.borrow().is_empty() {
-                    break;
-                }
+            while !inventory.waiting.borrow().is_empty() {
                 inventory.commit_waiting();
+                inventory.host.platform.flushed().await;
             }
             inventory.committing.set(false);
         });

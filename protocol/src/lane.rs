@@ -9,10 +9,11 @@ use std::{
 use domain::{
     event::Event,
     id::EventId,
-    lane::{Command, Gathering, Join, Lane, Reply},
+    lane::{Command, Gathering, Join, Lane, Reply, gather_ms},
     machine::{Answer, Store},
     queue::{Batch, BatchReply, Command as QueueCommand},
     refusal::Refusal,
+    time::Millis,
 };
 use futures_channel::oneshot::{self, Receiver, Sender};
 use serde::Serialize;
@@ -33,6 +34,8 @@ pub struct LaneActor<P, S> {
     index: u32,
     gathering: RefCell<Gathering<Sender<Answer>>>,
     flushing: Cell<bool>,
+    /// When the last batch left.
+    departed_at: Cell<Millis>,
     /// The nonce of the batches; 0 when one is to be drawn.
     nonce: Cell<u64>,
     /// The last nonce that was drawn.
@@ -55,6 +58,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
             index,
             gathering: RefCell::new(Gathering::default()),
             flushing: Cell::new(false),
+            departed_at: Cell::new(Millis(0)),
             nonce: Cell::new(0),
             drawn: Cell::new(0),
         }
@@ -111,14 +115,17 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
         answer.await.unwrap_or(Answer::Refused(Refusal::Overloaded))
     }
 
-    /// Sends what gathers, batch after batch, until nothing does, unless that is under way. Returns at once.
+    /// Sends what gathers, batch after batch and none too soon after the one before, until nothing does, unless that is
+    /// under way. Returns at once.
     fn flush(self: &Rc<Self>, trace: &str) {
         if self.flushing.replace(true) {
             return;
         }
         let (lane, trace) = (Rc::clone(self), trace.to_owned());
         self.host.platform.spawn(async move {
-            while let Some(batch) = lane.depart() {
+            while !lane.gathering.borrow().is_empty() {
+                lane.gather().await;
+                let Some(batch) = lane.depart() else { break };
                 match lane.number(batch, &trace).await {
                     Ok(reply) => lane.arrive(&reply, &trace),
                     Err(problem) => lane.give_up(&problem, &trace),
@@ -128,8 +135,18 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
         });
     }
 
+    /// Waits where many lanes together would otherwise ask the queue more often than it should be asked.
+    async fn gather(&self) {
+        let lanes = self.host.read(|lane, _| Ok(lane.event().map_or(0, |event| event.queue.lanes))).unwrap_or_default();
+        let since_ms = self.host.platform.now().since_ms(self.departed_at.get());
+        if since_ms < gather_ms(lanes) {
+            self.host.platform.pause(gather_ms(lanes) - since_ms).await;
+        }
+    }
+
     fn depart(&self) -> Option<Batch> {
         let now = self.host.platform.now();
+        self.departed_at.set(now);
         let drawn = self.host.read(|lane, _| {
             if self.nonce.get() == 0 {
                 self.drawn.set(lane.next_nonce(self.drawn.get(), now));

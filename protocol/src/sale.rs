@@ -1,5 +1,6 @@
 //! What the gateway asks, and in which order, to carry out one request. It holds nothing that must not be lost.
 
+pub mod batch;
 pub mod board;
 pub mod copies;
 mod parts;
@@ -45,6 +46,12 @@ pub trait Gate {
     /// There is no answer.
     fn ask<A: Serialize>(&self, object: &Object, ask: &A) -> impl Future<Output = Result<Answer, Self::Error>>;
 
+    /// The same, in one call with what others of this isolate ask the object, where they are many. See [`batch`].
+    ///
+    /// # Errors
+    /// There is no answer.
+    fn ask_in_company<A: Serialize>(&self, object: &Object, ask: &A) -> impl Future<Output = Result<Answer, Self::Error>>;
+
     /// The newest version of an event.
     ///
     /// # Errors
@@ -63,7 +70,14 @@ pub trait Gate {
 /// # Errors
 /// There is no answer, or no such event.
 pub async fn ask<G: Gate, A: EventAsk>(gate: &G, event_id: &EventId, object: &Object, ask: &A) -> Result<Answer, G::Error> {
-    match gate.ask(object, ask).await? {
+    // A shard may have to ask others before it answers, each of its questions for a while of its own.
+    let answer = match object {
+        Object::Lane(..) | Object::Queue(_) | Object::Inventory(_) if ask.is_of_crowds() => {
+            gate.ask_in_company(object, ask).await?
+        }
+        _ => gate.ask(object, ask).await?,
+    };
+    match answer {
         Answer::Refused(Refusal::Unconfigured) => {}
         answer => return Ok(answer),
     }

@@ -14,7 +14,7 @@ const HOUR_MS = 3_600_000;
 
 export class Empty extends DurableObject {
   ask() {
-    return new TextEncoder().encode('G{}');
+    return new TextEncoder().encode('\x03\0\0\0G{}');
   }
 }
 
@@ -95,10 +95,10 @@ export default {
     const [object, ask, done] = question(pathname.slice('/drive/'.length), env);
     const body = JSON.stringify({ trace: '', ask });
     if (pathname.startsWith('/drive/nothing')) return new Response(`G${body.length}`);
-    const answer = await object.ask(new TextEncoder().encode(body));
+    const answer = (await object.ask(new TextEncoder().encode(`[${body}]`))).subarray(4);
     const text = new TextDecoder().decode(answer);
     done?.();
-    // A granted answer begins with a G.
+    // Before an answer is its length, four bytes; a granted one begins with a G.
     return new Response(text.slice(0, 200), { status: text[0] === 'G' ? 200 : 500 });
   },
 };

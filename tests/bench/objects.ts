@@ -36,7 +36,13 @@ const work = { arrivals: { closed: { people: PEOPLE } }, connections: PEOPLE, wa
 /** Entries and holds of 1,800 people who think for two seconds at each of six steps would be as many. */
 const HOLDS_PER_S = 150;
 const QUEUES: Queue[] = ['consumed here', 'consumed elsewhere'];
-const latency = new Map<Queue, { p50_ms: number; p95_ms: number; p99_ms: number }[]>(QUEUES.map((queue) => [queue, []]));
+interface Latency {
+  p50_ms: number;
+  p95_ms: number;
+  p99_ms: number;
+}
+/** Of holds, and of an empty object that is asked as often on the same server just before. */
+const latency = new Map<string, Latency[]>();
 const joining: Step = { name: 'join', method: 'POST', path: '/api/v1/queue/join', headers: [['Idempotency-Key', '$key']], body: '{"event_id":"evt_objects"}', expect: 202 };
 const found = new Map<string, number[]>(Object.keys(WHAT).map((what) => [what, []]));
 
@@ -58,8 +64,11 @@ for (let round = 0; round < Number(args.rounds); round++) {
     const quiet = await Server.start(driver(folder, queue), { cpu: 0 });
     await makeEvent(quiet, 'evt_objects', SEATS, { ...SHUT, lanes: 128 }, 1);
     await client.run(quiet, { steps: [joining], arrivals: { closed: { people: 1 } }, connections: 1, warmup_ms: 0, measure_ms: 200 });
-    const held = await client.run(quiet, { steps: [step('hold')], arrivals: { open: { per_s: HOLDS_PER_S } }, connections: 64, warmup_ms: 1000, measure_ms: 10_000 });
-    latency.get(queue)!.push(held.steps[0]!);
+    for (const what of ['empty', 'hold']) {
+      const asked = await client.run(quiet, { steps: [step(what)], arrivals: { open: { per_s: HOLDS_PER_S } }, connections: 64, warmup_ms: 1000, measure_ms: 10_000 });
+      const name = what === 'empty' ? 'an empty object' : `a hold, the queue ${queue}`;
+      latency.set(name, [...(latency.get(name) ?? []), asked.steps[0]!]);
+    }
     quiet.stop();
   }
 }
@@ -70,12 +79,12 @@ console.log(table(['asked', 'µs of processor time', 'spread', 'less the asking 
 const message = alone('tell');
 const entry = Math.max(0, (us('tell-many') - us('nothing-many') - message) / (MANY - 1));
 console.log(`an entry in the book ${entry.toFixed(0)} µs; medians of ${args.rounds} rounds`);
-const of = (queue: Queue, figure: 'p50_ms' | 'p95_ms' | 'p99_ms'): string => {
-  const all = latency.get(queue)!.map((one) => one[figure]);
-  return `${median(all).toFixed(1)} (${Math.min(...all).toFixed(1)}–${Math.max(...all).toFixed(1)})`;
+const of = (all: Latency[], figure: keyof Latency): string => {
+  const each = all.map((one) => one[figure]);
+  return `${median(each).toFixed(1)} (${Math.min(...each).toFixed(1)}–${Math.max(...each).toFixed(1)})`;
 };
-for (const queue of QUEUES) {
-  console.log(`a hold, ${HOLDS_PER_S} a second, the queue ${queue}: P50 ${of(queue, 'p50_ms')} ms, P95 ${of(queue, 'p95_ms')} ms, P99 ${of(queue, 'p99_ms')} ms`);
+for (const [name, all] of latency) {
+  console.log(`${name}, ${HOLDS_PER_S} a second: P50 ${of(all, 'p50_ms')} ms, P95 ${of(all, 'p95_ms')} ms, P99 ${of(all, 'p99_ms')} ms`);
 }
 mkdirSync(join(ROOT, 'target/bench'), { recursive: true });
 const objects = { book_message: message, book_entry: entry, queue_board: alone('board'), queue_batch: alone('batch'), lane_join: alone('join'), inventory_hold: alone('hold') };

@@ -1,18 +1,19 @@
-// `node tests/bench/overload.ts [--seconds N] [--newcomers N]`: three times as many joins as the Worker serves, while others are inside and
-// hold seats. What is shed, what becomes of those inside, how soon it is over, whether anything acknowledged is lost.
+// `node tests/bench/overload.ts [--seconds N] [--newcomers N] [--floor]`: three times as many joins as the Worker serves, while others are
+// inside and hold seats. What is shed, what becomes of those inside, how soon it is over, whether anything acknowledged is lost; with
+// `--floor`, what the runtime's memory comes to when a plain object takes as many joins.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client, type Outcome, type Table } from './client.ts';
-import { ours } from './contenders.ts';
+import { ours, plain } from './contenders.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import * as steps from './steps.ts';
 import { table } from './summary.ts';
 
-const { values: args } = parseArgs({ options: { seconds: { type: 'string', default: '20' }, newcomers: { type: 'string' } } });
+const { values: args } = parseArgs({ options: { seconds: { type: 'string', default: '20' }, newcomers: { type: 'string' }, floor: { type: 'boolean', default: false } } });
 const TIMES_SATURATION = 3;
 const INSIDE_PER_S = 10;
 const CONNECTIONS = 2048;
@@ -53,12 +54,12 @@ async function admitted(count: number): Promise<Table> {
 const seconds = Number(args.seconds);
 /** Memory of its own that the server has, in MiB, ten times in the overload. */
 const memory: number[] = [];
-const ownMib = (): number => Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+const ownMib = ({ pid }: Server): number => Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
 const rows = await admitted(INSIDE_PER_S * (seconds + 10));
 const most = await client.run(server, { steps: [steps.join(crowd)], ...closed, warmup_ms: 1000, measure_ms: 3000 });
 const before = Number((await stats()).waiting);
 const measure_ms = seconds * 1000;
-const looking = setInterval(() => memory.push(ownMib()), measure_ms / LOOKS);
+const looking = setInterval(() => memory.push(ownMib(server)), measure_ms / LOOKS);
 const [joins, holds] = await Promise.all([
   client.run(server, { steps: [steps.join(crowd)], ...open(most.per_s * TIMES_SATURATION), warmup_ms: 0, measure_ms, out, keep: ['waiting_token'] }, true),
   inside.run(server, { steps: [steps.hold(shop)], ...open(INSIDE_PER_S), warmup_ms: 0, measure_ms, rows }, true),
@@ -90,4 +91,13 @@ console.log(table(
 ));
 console.log(`\nmemory every ${seconds / LOOKS} s: ${memory.map((mib) => mib.toFixed(0)).join(', ')} MiB`);
 console.log(`acknowledged during the overload: ${kept}; in the line because of it: ${waiting}${waiting >= kept ? ', nothing lost' : ', LOST'}`);
+if (args.floor) {
+  const floor = await Server.start(plain);
+  const grown: number[] = [];
+  for (let taken = 0; taken < kept; ) {
+    taken += (await client.run(floor, { steps: [steps.join(crowd)], ...closed, warmup_ms: 0, measure_ms: 2000 })).completed;
+    while (grown.length < Math.min(LOOKS, Math.floor((taken / kept) * LOOKS))) grown.push(ownMib(floor));
+  }
+  console.log(`a plain object that takes as many: ${grown.map((mib) => mib.toFixed(0)).join(', ')} MiB`);
+}
 process.exit(waiting >= kept ? 0 : 1);

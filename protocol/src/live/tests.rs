@@ -55,7 +55,7 @@ impl Platform for Host {
         self.0.asked.borrow_mut().push(to.binding().to_owned());
         if matches!(to, Object::Queue(_)) {
             let update = self.0.line.borrow().clone().ok_or_else(|| Fault::Broken("no line".to_owned()))?;
-            return Ok(encode(&granted(&update).expect("plain data")));
+            return Ok(encode(&granted(&update)));
         }
         let known = match question::<InventoryAsk>(body).expect("a question").ask {
             InventoryAsk::Follow { known } => known,
@@ -64,7 +64,7 @@ impl Platform for Host {
         loop {
             let next = self.0.seats.borrow_mut().pop_front();
             match next {
-                Some(changes) => return Ok(encode(&granted(&changes).expect("plain data"))),
+                Some(changes) => return Ok(encode(&granted(&changes))),
                 None if known.is_none() => return Err(Fault::Broken("no seats".to_owned())),
                 None => self.pause(10_000).await,
             }

@@ -22,8 +22,13 @@ use domain::{
 use futures_channel::oneshot;
 use protocol::{
     Platform, Problem,
-    ask::{Fault, InventoryAsk, Object, PaymentAsk, QueueAsk, ask},
-    sale::{self, Gate, board, board::Boards},
+    ask::{Fault, InventoryAsk, Object, PaymentAsk, QueueAsk, ask, ask_through},
+    sale::{
+        self, Gate,
+        batch::{self, Batches, Carrier},
+        board,
+        board::Boards,
+    },
     within,
 };
 use serde::Serialize;
@@ -38,6 +43,8 @@ use crate::{node::Machine, world::World};
 pub(crate) const RECORD_TTL_MS: u64 = 300_000;
 /// The version of the key that signs tokens.
 pub(crate) const KID: u32 = 1;
+/// After how many questions in a short time an isolate asks together: fewer than on the platform, because fewer people come.
+const OFTEN: usize = 2;
 /// How long a browser waits for an answer, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
 
@@ -58,17 +65,55 @@ impl From<Refusal> for No {
     }
 }
 
+impl From<Fault> for No {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Overloaded => Refusal::Overloaded.into(),
+            Fault::Unavailable(problem) | Fault::Broken(problem) => Self::Broken(problem),
+            Fault::TimedOut => Self::Broken("it took too long".to_owned()),
+        }
+    }
+}
+
+impl Carrier for Machine {
+    fn now(&self) -> Millis {
+        Platform::now(self)
+    }
+
+    fn pause(&self, ms: u64) -> impl Future<Output = ()> {
+        Platform::pause(self, ms)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        Platform::spawn(self, task);
+    }
+
+    fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> impl Future<Output = Result<Vec<Vec<u8>>, Fault>> {
+        if questions.len() > 1 {
+            self.world.0.stats.borrow_mut().batches += 1;
+        }
+        self.world.carry(to, questions)
+    }
+}
+
 impl From<Problem> for No {
     fn from(problem: Problem) -> Self {
         Self::Broken(problem.0)
     }
 }
 
-/// One isolate: a life and the boards it keeps.
+/// One isolate: a life, the boards it keeps and what it asks together.
 #[derive(Clone)]
 pub(crate) struct Isolate {
     life: u64,
     boards: Boards,
+    batches: Batches,
+}
+
+impl Isolate {
+    fn new(life: u64) -> Self {
+        Self { life, boards: board::boards(), batches: batch::batches(OFTEN) }
+    }
 }
 
 /// One request at one isolate.
@@ -94,7 +139,7 @@ pub(crate) fn keyed(who: &str, operation: &str, key: &str, says: &str) -> Idempo
 
 impl World {
     pub(crate) fn open_isolates(&self, count: u32) {
-        let isolates = (0..count).map(|_| Isolate { life: self.new_life(), boards: board::boards() });
+        let isolates = (0..count).map(|_| Isolate::new(self.new_life()));
         *self.0.isolates.borrow_mut() = isolates.collect();
     }
 
@@ -132,7 +177,7 @@ impl World {
         let mut isolate = self.0.isolates.borrow()[index].clone();
         if self.goes_wrong(self.0.weather.isolate_goes) {
             self.0.executor.kill(isolate.life);
-            isolate = Isolate { life: self.new_life(), boards: board::boards() };
+            isolate = Isolate::new(self.new_life());
             self.0.isolates.borrow_mut()[index] = isolate.clone();
             self.trace("isolate", &[]);
         }
@@ -162,15 +207,18 @@ impl Gate for Door {
     async fn ask<A: Serialize>(&self, object: &Object, question: &A) -> Result<Answer, No> {
         self.asked.set(self.asked.get() + 1);
         let machine = Machine { world: self.world.clone(), object: None, life: self.isolate.life };
-        match ask(&machine, object, "", question).await {
-            Ok(answer) => Ok(answer),
-            Err(Fault::Overloaded) => Err(Refusal::Overloaded.into()),
-            Err(Fault::Unavailable(problem) | Fault::Broken(problem)) => Err(No::Broken(problem)),
-        }
+        Ok(ask(&machine, object, "", question).await?)
+    }
+
+    async fn ask_in_company<A: Serialize>(&self, object: &Object, question: &A) -> Result<Answer, No> {
+        self.asked.set(self.asked.get() + 1);
+        let carrier = Rc::new(machine_of(self));
+        let send = async |body: &[u8]| batch::send(&self.isolate.batches, &carrier, object, body, PATIENCE_MS).await;
+        Ok(ask_through(send, "", question).await?)
     }
 
     async fn event(&self, _event_id: &EventId) -> Result<Event, No> {
-        machine_of(self).pause(self.world.delay_ms()).await;
+        self.pause(self.world.delay_ms()).await;
         Ok(self.world.0.event.borrow().clone())
     }
 

@@ -20,37 +20,37 @@ impl World {
         self.draw(weather.delay_min_ms..=weather.delay_max_ms)
     }
 
-    /// Sends a message to an object and waits for the answer. Once it is on its way it arrives whatever happens to who
-    /// sent it, or it is lost.
-    pub(crate) async fn carry(&self, to: &Object, body: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    /// Sends questions to an object in one message and waits for the answers. Once it is on its way it arrives whatever
+    /// happens to who sent it, or it is lost.
+    pub(crate) async fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Fault> {
         let unavailable = || Fault::Unavailable("the network lost it".to_owned());
         let (reply, answered) = oneshot::channel();
         let struck = self.moment();
         if struck == Some(Misfortune::Worse) {
-            let (world, to, body) = (self.clone(), to.clone(), body.clone());
-            self.0.executor.after(self.draw(0..=30_000), move || world.deliver(&to, body, None));
+            let (world, to, questions) = (self.clone(), to.clone(), questions.clone());
+            self.0.executor.after(self.draw(0..=30_000), move || world.deliver(&to, questions, None));
         }
         if self.goes_wrong(self.0.weather.repeats) {
-            self.send_off(to, body.clone(), None);
+            self.send_off(to, questions.clone(), None);
         }
         if self.goes_wrong(self.0.weather.loses) || struck == Some(Misfortune::Crash) {
             self.0.executor.sleep(self.delay_ms()).await;
             return Err(unavailable());
         }
-        self.send_off(to, body, Some(reply));
+        self.send_off(to, questions, Some(reply));
         let outcome = answered.await;
         let lost = self.goes_wrong(self.0.weather.loses) || struck == Some(Misfortune::Silence);
         self.0.executor.sleep(self.delay_ms()).await;
         match outcome {
-            Ok(outcome) if !lost => outcome,
+            Ok(answers) if !lost => Ok(answers),
             Ok(_) => Err(unavailable()),
             Err(_) => Err(Fault::Unavailable("the object was reset".to_owned())),
         }
     }
 
-    fn send_off(&self, to: &Object, body: Vec<u8>, reply: Option<oneshot::Sender<Result<Vec<u8>, Fault>>>) {
+    fn send_off(&self, to: &Object, questions: Vec<Vec<u8>>, reply: Option<oneshot::Sender<Vec<Vec<u8>>>>) {
         let (world, to) = (self.clone(), to.clone());
-        self.0.executor.after(self.delay_ms(), move || world.deliver(&to, body, reply));
+        self.0.executor.after(self.delay_ms(), move || world.deliver(&to, questions, reply));
     }
 
     /// The queue `sale-events` takes envelopes and delivers each at least once.

@@ -6,6 +6,7 @@ use domain::{
     inventory::Inventory, machine::Answer, queue::Command as QueueCommand, refusal::Refusal, spread::Part, time::Millis,
 };
 use futures_channel::oneshot;
+use futures_util::future::join_all;
 use protocol::{
     Level, Platform, Problem,
     ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, encode, question},
@@ -268,28 +269,31 @@ impl World {
         self.0.executor.after(RING_AGAIN_MS, move || world.ring(&object));
     }
 
-    /// A message arrives. Whoever waits for the answer hears nothing if the object dies first.
-    pub(crate) fn deliver(&self, to: &Object, body: Vec<u8>, reply: Option<oneshot::Sender<Result<Vec<u8>, Fault>>>) {
+    /// A message arrives. Whoever waits for the answers hears nothing if the object dies first.
+    pub(crate) fn deliver(&self, to: &Object, questions: Vec<Vec<u8>>, reply: Option<oneshot::Sender<Vec<Vec<u8>>>>) {
         let (actor, life, drive) = self.alive(to);
-        self.trace(to.binding(), &body);
+        for question in &questions {
+            self.trace(to.binding(), question);
+        }
         let (world, to) = (self.clone(), to.clone());
         self.0.executor.spawn(life, async move {
-            let outcome = actor.answer(&body).await;
-            let answered_at = world.clock(&to);
+            let answer = async |question: &Vec<u8>| {
+                let outcome = actor.answer(question).await;
+                (outcome, world.clock(&to))
+            };
+            let outcomes = join_all(questions.iter().map(answer)).await;
             if let Some(flushed) = drive.barrier()
                 && flushed.await.is_err()
             {
                 return;
             }
-            let outcome = match outcome {
-                Ok(answer) => {
-                    world.check_entry(&to, &body, &answer, answered_at);
-                    Ok(encode(&answer))
+            for (question, (outcome, answered_at)) in questions.iter().zip(&outcomes) {
+                if let Ok(answer) = outcome {
+                    world.check_entry(&to, question, answer, *answered_at);
                 }
-                Err(problem) => Err(Fault::Broken(problem.0)),
-            };
+            }
             if let Some(reply) = reply {
-                let _ = reply.send(outcome);
+                let _ = reply.send(outcomes.iter().map(|(outcome, _)| encode(outcome)).collect());
             }
         });
     }
@@ -392,7 +396,7 @@ impl Platform for Machine {
 
     async fn send(&self, to: &Object, body: &[u8]) -> Result<Vec<u8>, Fault> {
         self.output_gate().await;
-        self.world.carry(to, body.to_vec()).await
+        self.world.carry(to, vec![body.to_vec()]).await.map(|mut answers| answers.remove(0))
     }
 
     async fn publish(&self, envelopes: &[String]) -> Result<(), Problem> {

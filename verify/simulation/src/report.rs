@@ -15,6 +15,8 @@ pub struct Stats {
     pub steps: u64,
     /// Requests that isolates served.
     pub requests: u64,
+    /// Calls that carried several questions.
+    pub batches: u64,
     /// Commits that became durable.
     pub commits: u64,
     /// Steps of objects at their storage, and messages: where something can go wrong.
@@ -74,10 +76,10 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stats { steps, requests, commits, faults, crashes, idle_max_ms, repeated, forged, bought, .. } = &self.stats;
+        let Stats { steps, requests, batches, commits, faults, crashes, idle_max_ms, repeated, forged, bought, .. } = &self.stats;
         write!(
             f,
-            "seed {} hash {:016x}: {} people, {} simulated s, {steps} steps, {requests} requests, {commits} commits, {faults} faults, \
+            "seed {} hash {:016x}: {} people, {} simulated s, {steps} steps, {requests} requests, {batches} batches, {commits} commits, {faults} faults, \
              {crashes} crashes, {repeated} repeated, {forged} forged, {bought} bought, {} seats sold, {} over shards, idle {idle_max_ms} ms, \
              tau {:.3} (turns) {:.3} (entered)",
             self.seed,

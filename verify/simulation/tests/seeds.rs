@@ -50,6 +50,7 @@ fn weather_does_what_it_says() {
     let sum = |count: fn(&simulation::Report) -> u64| reports.iter().map(count).sum::<u64>();
     assert!(sum(|report| report.stats.crashes) > 0, "objects lose their memory");
     assert!(sum(|report| report.stats.faults) > 100, "things go wrong");
+    assert!(sum(|report| report.stats.batches) > 20, "questions travel together");
     assert!(sum(|report| report.stats.repeated) > 20, "answers are asked for again");
     assert!(sum(|report| report.stats.forged) > 20, "tokens are forged");
     assert!(sum(|report| report.sold) > 20, "seats are sold");

@@ -7,8 +7,12 @@ use std::{
 };
 
 use domain::{id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
+use protocol::{
+    ask::{self, Fault, Object},
+    sale::batch::{self, Carrier},
+};
 use serde::{Serialize, de::DeserializeOwned};
-use shell::{clock, limit::within};
+use shell::{clock, limit::within, promise::pause};
 use worker::{Context, D1Database, Env, Method};
 
 use crate::{
@@ -51,6 +55,33 @@ pub struct Call {
 /// How long an object may take to answer, in milliseconds. What it was asked may still be done: a request is sent again
 /// with its key.
 const ASK_MAX_MS: u64 = 15_000;
+
+/// What a batch needs of the request that sends it.
+struct Carriage {
+    env: Env,
+    ctx: Rc<Context>,
+}
+
+impl Carrier for Carriage {
+    fn now(&self) -> Millis {
+        clock::now()
+    }
+
+    async fn pause(&self, ms: u64) {
+        pause(ms).await;
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.ctx.wait_until(task);
+    }
+
+    async fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Fault> {
+        if questions.len() > 1 {
+            isolate::metrics(|metrics| metrics.batch(to.binding(), questions.len()));
+        }
+        shell::ask::send_together(&self.env, to.binding(), &to.name(), &questions).await
+    }
+}
 
 /// What is noted while a request is handled.
 #[derive(Debug, Default)]
@@ -180,6 +211,21 @@ impl Call {
         let traceparent = self.trace.traceparent();
         let answer = within(ASK_MAX_MS, shell::ask::ask(&self.env, binding, name, &traceparent, ask));
         Ok(self.timed(binding, answer).await.ok_or(Code::UpstreamTimeout)??)
+    }
+
+    /// The same, in one call with what others ask it, where they are many. See [`protocol::sale::batch`].
+    ///
+    /// # Errors
+    /// As of [`Self::ask_object`].
+    pub async fn ask_in_company<A: Serialize>(&self, object: &Object, ask: &A) -> Result<Answer, ApiError> {
+        let traceparent = self.trace.traceparent();
+        let carrier = Rc::new(Carriage { env: self.env.clone(), ctx: Rc::clone(&self.ctx) });
+        let began = clock::now();
+        let send = async |question: &[u8]| {
+            let left_ms = ASK_MAX_MS.saturating_sub(clock::now().since_ms(began));
+            batch::send(&isolate::batches(), &carrier, object, question, left_ms).await
+        };
+        Ok(self.timed(object.binding(), ask::ask_through(send, &traceparent, ask)).await?)
     }
 
     /// Awaits `work` of `service` and notes how long it took.

@@ -2,8 +2,11 @@
 //! instead of standing in the way of each other and of those who are inside.
 //!
 //! A burst is taken in whole, up to the setting. Where answers come late for longer than a moment, the limit becomes
-//! what is served within [`TARGET_MS`] at the pace of the last second (Little's law: concurrency = pace × time), and
-//! grows by a quarter with each second in which they come in time again. When nobody waits any more it is what it was.
+//! what is served in time at the pace of the last second (Little's law: concurrency = pace × time), and grows by half
+//! with each second in which they come in time again. When nobody waits any more it is what it was.
+//!
+//! In time is [`WAIT_MS`] after the quickest answer since somebody began to wait: how far away the objects are is not held
+//! against anybody.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +14,16 @@ use domain::time::Millis;
 
 /// Newcomers at once, where the setting says nothing: at 250 a second, the last of them waits for eight seconds.
 pub const IN_FLIGHT_MAX: u32 = 2048;
-/// The limit does not become less than this, or than the setting: enough to keep objects busy that answer in a second.
-const LEAST: u32 = 256;
-/// A newcomer should be answered within this, in milliseconds.
-const TARGET_MS: u64 = 500;
+/// The limit does not become less than this, or than the setting: enough to keep objects busy that answer in a quarter of a second.
+const LEAST: u32 = 64;
+/// How long a newcomer should wait for others at most, in milliseconds: the platform's goal for its slowest twentieth.
+const WAIT_MS: u64 = 120;
 /// The pace is measured for so long, in milliseconds.
 const WINDOW_MS: u64 = 1000;
 /// After so long a newcomer no longer counts, in milliseconds: of a client that went away the platform tells nothing.
 const FORGOTTEN_MS: u64 = 5000;
 
-/// Somebody who is being served; given back with [`Concurrency::leave`].
+/// Somebody who is being served; given back with [`Concurrency::leave`] or [`Concurrency::answer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot {
     began: Millis,
@@ -34,6 +37,8 @@ pub struct Concurrency {
     limit: u32,
     in_flight: BTreeSet<Slot>,
     last_id: u64,
+    /// The quickest answer since nobody was being served, in milliseconds.
+    quickest_ms: Option<u64>,
     window: Window,
 }
 
@@ -56,7 +61,7 @@ impl Concurrency {
     #[must_use]
     pub const fn new(most: u32) -> Self {
         let window = Window { began: Millis(0), served: 0, late: 0 };
-        Self { most, limit: most, in_flight: BTreeSet::new(), last_id: 0, window }
+        Self { most, limit: most, in_flight: BTreeSet::new(), last_id: 0, quickest_ms: None, window }
     }
 
     /// Takes a newcomer in, if there is room.
@@ -65,7 +70,7 @@ impl Concurrency {
             self.in_flight.pop_first();
         }
         if self.in_flight.is_empty() {
-            (self.limit, self.window) = (self.most, Window { began: now, ..Window::default() });
+            (self.limit, self.quickest_ms, self.window) = (self.most, None, Window { began: now, ..Window::default() });
         }
         if self.in_flight.len() >= self.limit as usize {
             return None;
@@ -76,11 +81,18 @@ impl Concurrency {
         Some(slot)
     }
 
-    /// A newcomer is answered.
-    pub fn leave(&mut self, slot: Slot, now: Millis) {
+    /// A newcomer goes. Who was refused, at once and by this isolate alone, says nothing of how long answers take.
+    pub fn leave(&mut self, slot: Slot) {
         self.in_flight.remove(&slot);
+    }
+
+    /// A newcomer got an answer, and goes.
+    pub fn answer(&mut self, slot: Slot, now: Millis) {
+        self.leave(slot);
+        let served_ms = now.since_ms(slot.began);
+        self.quickest_ms = Some(self.quickest_ms.unwrap_or(served_ms).min(served_ms));
         self.window.served += 1;
-        if now.since_ms(slot.began) > TARGET_MS {
+        if served_ms > self.in_time_ms() {
             self.window.late += 1;
         }
         let took_ms = now.since_ms(self.window.began);
@@ -90,13 +102,17 @@ impl Concurrency {
         }
     }
 
+    fn in_time_ms(&self) -> u64 {
+        self.quickest_ms.unwrap_or(0) + WAIT_MS
+    }
+
     fn adapt(&mut self, took_ms: u64) {
         let Window { served, late, .. } = self.window;
         self.limit = if late > served / 2 {
-            let in_time = u64::from(served) * TARGET_MS / took_ms;
+            let in_time = u64::from(served) * self.in_time_ms() / took_ms;
             u32::try_from(in_time).unwrap_or(u32::MAX).max(LEAST)
         } else {
-            self.limit.saturating_add(self.limit / 4)
+            self.limit.saturating_add(self.limit / 2)
         }
         .min(self.most);
     }
@@ -141,7 +157,7 @@ mod tests {
                     && let Some(slot) = self.waiting.pop_front()
                 {
                     self.longest_ms = self.longest_ms.max(self.now - slot.began.0);
-                    self.newcomers.leave(slot, Millis(self.now));
+                    self.newcomers.answer(slot, Millis(self.now));
                 }
             }
         }
@@ -178,7 +194,23 @@ mod tests {
         let mut server = Server::new();
         server.run(20_000, 4, 1);
         server.run(10_000, 4, 1);
-        assert!((TARGET_MS..=2 * TARGET_MS).contains(&server.longest_ms), "{} ms", server.longest_ms);
+        assert!((WAIT_MS..=2 * WAIT_MS).contains(&server.longest_ms), "{} ms", server.longest_ms);
+    }
+
+    #[test]
+    fn far_away_is_not_late() {
+        let mut newcomers = Concurrency::default();
+        let mut waiting = VecDeque::new();
+        for now in 1_000_000..1_020_000 {
+            let refused = newcomers.enter(Millis(now)).expect("nobody is turned away");
+            newcomers.leave(refused);
+            waiting.push_back((now + 400, newcomers.enter(Millis(now)).expect("nobody is turned away")));
+            while waiting.front().is_some_and(|(at, _)| *at <= now) {
+                let (_, slot) = waiting.pop_front().expect("just seen");
+                newcomers.answer(slot, Millis(now));
+            }
+        }
+        assert_eq!((newcomers.limit, waiting.len()), (IN_FLIGHT_MAX, 400));
     }
 
     #[test]
@@ -214,8 +246,8 @@ mod tests {
     fn a_setting_below_the_least_is_kept_to() {
         let mut newcomers = Concurrency::new(2);
         let slots: Vec<Slot> = (0..2).filter_map(|_| newcomers.enter(Millis(1000))).collect();
-        newcomers.leave(slots[0], Millis(9000));
-        newcomers.leave(slots[1], Millis(9000));
+        newcomers.answer(slots[0], Millis(9000));
+        newcomers.answer(slots[1], Millis(9000));
         assert_eq!((newcomers.limit, slots.len()), (2, 2));
     }
 }

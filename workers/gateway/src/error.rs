@@ -261,6 +261,7 @@ impl From<Fault> for ApiError {
         let (code, cause) = match fault {
             Fault::Overloaded => (Code::Overloaded, None),
             Fault::Unavailable(cause) => (Code::Unavailable, Some(cause)),
+            Fault::TimedOut => (Code::UpstreamTimeout, None),
             Fault::Broken(cause) => (Code::InternalError, Some(cause)),
         };
         Self { cause, ..Self::of(code) }

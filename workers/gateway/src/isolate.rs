@@ -5,6 +5,7 @@ use std::{
     rc::Rc,
 };
 
+use protocol::sale::batch::{self, Batches};
 use shell::clock;
 use worker::Env;
 
@@ -18,6 +19,7 @@ use crate::{
 };
 
 thread_local! {
+    static BATCHES: Batches = batch::batches(batch::OFTEN);
     static NEWCOMERS: RefCell<Option<Concurrency>> = const { RefCell::new(None) };
     static CONFIG: OnceCell<Result<Rc<Config>, Vec<String>>> = const { OnceCell::new() };
     static GRANTED: RefCell<Granted> = RefCell::default();
@@ -35,6 +37,12 @@ pub fn config(env: &Env) -> Result<Rc<Config>, Vec<String>> {
     // Secrets and plain variables are both text on the environment.
     let read = || Config::read(|name| env.var(name).ok().map(|value| value.to_string())).map(Rc::new);
     CONFIG.with(|config| config.get_or_init(read).clone())
+}
+
+/// What is asked together.
+#[must_use]
+pub fn batches() -> Batches {
+    BATCHES.with(Rc::clone)
 }
 
 /// Looks at or changes which requests keys were granted to.
@@ -62,7 +70,7 @@ pub fn verified<T>(work: impl FnOnce(&mut VerifiedTokens) -> T) -> T {
     VERIFIED.with_borrow_mut(work)
 }
 
-/// A newcomer who is being served.
+/// A newcomer who is being served, until dropped.
 pub struct Newcomer(Slot);
 
 impl Newcomer {
@@ -75,12 +83,23 @@ impl Newcomer {
     }
 }
 
-impl Drop for Newcomer {
-    fn drop(&mut self) {
+impl Newcomer {
+    /// The newcomer got what was asked for: how long that took counts.
+    pub fn answered(self) {
+        self.end(|newcomers, slot| newcomers.answer(slot, clock::now()));
+    }
+
+    fn end(&self, work: impl FnOnce(&mut Concurrency, Slot)) {
         NEWCOMERS.with_borrow_mut(|newcomers| {
             if let Some(newcomers) = newcomers {
-                newcomers.leave(self.0, clock::now());
+                work(newcomers, self.0);
             }
         });
+    }
+}
+
+impl Drop for Newcomer {
+    fn drop(&mut self) {
+        self.end(Concurrency::leave);
     }
 }

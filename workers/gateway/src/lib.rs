@@ -202,7 +202,7 @@ async fn serve(
         .endpoint(&arrival.method)
         .ok_or_else(|| ApiError::from(Code::MethodNotAllowed).with_header("Allow", route.allow()))?;
 
-    let _newcomer = if endpoint.for_newcomers { Some(take_in(config)?) } else { None };
+    let newcomer = if endpoint.for_newcomers { Some(take_in(config)?) } else { None };
     let authorization = request.header("Authorization");
     let limited = route.is_limited(arrival.address_is_known);
     let presented = if limited || endpoint.access != Access::Public {
@@ -240,7 +240,11 @@ async fn serve(
         route: route.clone(),
         request: request.clone(),
     };
-    routes::dispatch(&route, call).await
+    let outcome = routes::dispatch(&route, call).await;
+    if let (Some(newcomer), Ok(_)) = (newcomer, &outcome) {
+        newcomer.answered();
+    }
+    outcome
 }
 
 /// Before anything that costs: who is turned away has to cost less than who is served.

@@ -43,6 +43,8 @@ pub struct Metrics {
     requests: BTreeMap<(&'static str, &'static str, u16), u64>,
     durations: BTreeMap<(&'static str, &'static str), Histogram>,
     backend: BTreeMap<(&'static str, &'static str), Histogram>,
+    /// Batches and the questions in them, by the class of objects that was asked.
+    batches: BTreeMap<&'static str, (u64, u64)>,
     replays: BTreeMap<&'static str, u64>,
     rate_limited: u64,
     shed: u64,
@@ -58,6 +60,13 @@ impl Metrics {
     /// An object or a database answered, for a request of `route`.
     pub fn backend(&mut self, service: &'static str, route: &'static str, span_ms: u64) {
         self.backend.entry((service, route)).or_default().observe(span_ms);
+    }
+
+    /// So many questions went to an object of `service` in one call.
+    pub fn batch(&mut self, service: &'static str, questions: usize) {
+        let (batches, all) = self.batches.entry(service).or_default();
+        *batches += 1;
+        *all += u64::try_from(questions).unwrap_or(u64::MAX);
     }
 
     /// A recorded answer was given again.
@@ -93,6 +102,14 @@ impl Metrics {
         head(&mut out, name, "histogram", "Time spent in an object or database, by the route that asked.");
         for ((service, route), histogram) in &self.backend {
             histogram.write(&mut out, name, &format!("service=\"{service}\",method=\"{route}\""));
+        }
+        head(&mut out, "batches_total", "counter", "Calls of objects that carried several questions.");
+        for (service, (batches, _)) in &self.batches {
+            let _ = writeln!(out, "batches_total{{service=\"{service}\"}} {batches}");
+        }
+        head(&mut out, "batched_questions_total", "counter", "Questions in those calls.");
+        for (service, (_, questions)) in &self.batches {
+            let _ = writeln!(out, "batched_questions_total{{service=\"{service}\"}} {questions}");
         }
         head(&mut out, "idempotency_replays_total", "counter", "Recorded answers given again.");
         for (operation, count) in &self.replays {
@@ -140,12 +157,18 @@ mod tests {
         let mut metrics = Metrics::default();
         metrics.request("POST", "/api/v1/queue/join", 202, 1);
         metrics.backend("LANE", "/api/v1/queue/join", 1);
+        metrics.batch("LANE", 3);
+        metrics.batch("LANE", 2);
         metrics.replay("queue.join");
         metrics.rate_limited();
         metrics.shed();
         let text = metrics.render();
         let described: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-        assert_eq!(described.len(), 6);
+        assert_eq!(described.len(), 8);
+        assert!(
+            text.contains("\nbatches_total{service=\"LANE\"} 2\n")
+                && text.contains("\nbatched_questions_total{service=\"LANE\"} 5\n")
+        );
         for sample in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(described.iter().any(|name| sample.starts_with(name)), "{sample}");
         }

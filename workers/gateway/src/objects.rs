@@ -38,6 +38,10 @@ impl Gate for Call {
         self.ask_object(object.binding(), &object.name(), ask).await
     }
 
+    async fn ask_in_company<A: Serialize>(&self, object: &Object, ask: &A) -> Result<Answer, ApiError> {
+        self.ask_in_company(object, ask).await
+    }
+
     async fn event(&self, event_id: &EventId) -> Result<Event, ApiError> {
         let entry = catalogue::newest(self, event_id).await?.ok_or(Code::EventNotFound)?;
         Ok(entry.event.clone())

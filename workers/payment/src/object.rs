@@ -42,9 +42,9 @@ impl PaymentObject {
     /// Called by the gateway and by other objects: bytes in, bytes or a promise of them out. See [`shell::ask`].
     ///
     /// # Errors
-    /// The question is none, or the object is broken.
-    pub fn ask(&self, question: &[u8]) -> std::result::Result<JsValue, JsValue> {
+    /// These are no questions, or the object is none.
+    pub fn ask(&self, questions: &[u8]) -> std::result::Result<JsValue, JsValue> {
         let payment = Rc::clone(&self.0);
-        answer(question, async move |asked: Envelope<PaymentAsk>| payment.answer(asked.ask, &asked.trace).await.map_err(broken))
+        answer(questions, async move |asked: Envelope<PaymentAsk>| payment.answer(asked.ask, &asked.trace).await)
     }
 }

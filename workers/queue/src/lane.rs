@@ -8,7 +8,7 @@ use protocol::{
 };
 use shell::{
     ObjectPlatform,
-    ask::{answer, broken, only_asked},
+    ask::{answer, only_asked},
     sql::Sql,
 };
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
@@ -38,9 +38,9 @@ impl LaneObject {
     /// Called by the gateway and by other objects: bytes in, bytes or a promise of them out. See [`shell::ask`].
     ///
     /// # Errors
-    /// The question is none, or the object is broken.
-    pub fn ask(&self, question: &[u8]) -> std::result::Result<JsValue, JsValue> {
+    /// These are no questions, or the object is none.
+    pub fn ask(&self, questions: &[u8]) -> std::result::Result<JsValue, JsValue> {
         let lane = self.0.clone().ok_or("a lane is named <event>/<lane>")?;
-        answer(question, async move |asked: Envelope<LaneAsk>| lane.answer(asked.ask, &asked.trace).await.map_err(broken))
+        answer(questions, async move |asked: Envelope<LaneAsk>| lane.answer(asked.ask, &asked.trace).await)
     }
 }

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use domain::machine::Answer;
+use futures_util::future::join_all;
 use js_sys::{Promise, Reflect, Uint8Array};
 use protocol::{
     Problem,
@@ -22,17 +23,27 @@ pub async fn ask<A: Serialize>(env: &Env, binding: &'static str, name: &str, tra
     ask::ask_through(async |body: &[u8]| send(env, binding, name, body).await, trace, question).await
 }
 
-/// Sends `body` to an object, once.
+/// Sends a question to an object, once.
 ///
 /// # Errors
 /// There is no answer.
-pub(crate) async fn send(env: &Env, binding: &'static str, name: &str, body: &[u8]) -> Result<Vec<u8>, Fault> {
+pub(crate) async fn send(env: &Env, binding: &'static str, name: &str, question: &[u8]) -> Result<Vec<u8>, Fault> {
+    let mut answers = send_together(env, binding, name, &[question.to_vec()]).await?;
+    Ok(answers.remove(0))
+}
+
+/// Sends questions to an object, once and in one call; the answers in their order.
+///
+/// # Errors
+/// There is no answer.
+pub async fn send_together(env: &Env, binding: &'static str, name: &str, questions: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Fault> {
+    let body = ask::questions_together(questions);
     let sent = async {
         let stub = namespace(env, binding)?.get_by_name(name)?.into_rpc::<Stub>();
-        let answer = settled_of(stub.ask(&Uint8Array::from(body))?).await?;
+        let answer = settled_of(stub.ask(&Uint8Array::from(body.as_slice()))?).await?;
         Ok::<_, Error>(answer.unchecked_into::<Uint8Array>().to_vec())
     };
-    sent.await.map_err(fault)
+    ask::answers(&sent.await.map_err(fault)?, questions.len())
 }
 
 // A remote call carries bytes and nothing else: a request and a response would each be made, with headers, at both ends.
@@ -40,7 +51,7 @@ pub(crate) async fn send(env: &Env, binding: &'static str, name: &str, body: &[u
 extern "C" {
     type Stub;
     #[wasm_bindgen(method, catch)]
-    fn ask(this: &Stub, question: &Uint8Array) -> Result<Promise, JsValue>;
+    fn ask(this: &Stub, questions: &Uint8Array) -> Result<Promise, JsValue>;
 }
 
 thread_local! {
@@ -76,16 +87,21 @@ fn fault(error: Error) -> Fault {
     }
 }
 
-/// What an object answers to the bytes of a question: bytes, or a promise of them.
+/// What an object answers to the bytes of questions, all of which it takes up before the first is answered: bytes, or a
+/// promise of them.
 ///
 /// # Errors
-/// The question is not what [`ask()`] sends, or the object is broken.
+/// These are not what [`send_together`] sends.
 pub fn answer<A: DeserializeOwned + 'static>(
-    question: &[u8],
-    answer: impl AsyncFnOnce(Envelope<A>) -> worker::Result<Answer> + 'static,
+    questions: &[u8],
+    answer: impl AsyncFn(Envelope<A>) -> Result<Answer, Problem> + 'static,
 ) -> Result<JsValue, JsValue> {
-    let asked = ask::question(question).map_err(broken)?;
-    at_once_or_promised(async move { Ok(Uint8Array::from(ask::encode(&answer(asked).await?).as_slice()).into()) })
+    let asked = ask::questions(questions).map_err(broken)?;
+    at_once_or_promised(async move {
+        let outcomes = join_all(asked.into_iter().map(|asked| answer(asked))).await;
+        let answers: Vec<Vec<u8>> = outcomes.iter().map(ask::encode).collect();
+        Ok(Uint8Array::from(ask::answers_together(&answers).as_slice()).into())
+    })
 }
 
 /// What an object answers that is sent an HTTP request.

@@ -34,7 +34,7 @@ enum Stage {
 }
 
 thread_local! {
-    /// What somebody waits for: no more than the platform has requests and timers under way.
+    /// What somebody waits for: as much as the platform has requests and timers under way, and what cancelled requests left.
     static WAITING: RefCell<BTreeMap<u32, Stage>> = const { RefCell::new(BTreeMap::new()) };
     static LAST: Cell<u32> = const { Cell::new(0) };
     static SETTLED: Closure<dyn Fn(u32, bool, JsValue)> = Closure::new(settled);

@@ -8,11 +8,14 @@ use domain::{
     refusal::Refusal,
 };
 use js_sys::Uint8Array;
-use protocol::{Host, Problem, ask::Envelope};
+use protocol::{
+    Host, Problem,
+    ask::{Envelope, granted},
+};
 use serde_json::{Value, json};
 use shell::{
     ObjectPlatform,
-    ask::{answer, broken, granted, only_asked},
+    ask::{answer, broken, only_asked},
     clock,
     limit::within,
     log::{Level, line},
@@ -65,7 +68,7 @@ impl DurableObject for WebhookObject {
             let Some(post) = self.next()? else { break };
             self.deliver(&post).await?;
         }
-        self.arm().await?;
+        self.arm().await.map_err(broken)?;
         Response::empty()
     }
 }
@@ -75,10 +78,10 @@ impl WebhookObject {
     /// Called by the gateway and by other objects: bytes in, bytes or a promise of them out. See [`shell::ask`].
     ///
     /// # Errors
-    /// The question is none, or the object is broken.
-    pub fn ask(&self, question: &[u8]) -> std::result::Result<JsValue, JsValue> {
+    /// These are no questions, or the object is none.
+    pub fn ask(&self, questions: &[u8]) -> std::result::Result<JsValue, JsValue> {
         let object = Self { host: Rc::clone(&self.host) };
-        answer(question, async move |asked: Envelope<WebhookAsk>| {
+        answer(questions, async move |asked: Envelope<WebhookAsk>| {
             let answer = object.answer(asked.ask)?;
             object.arm().await?;
             Ok(answer)
@@ -87,31 +90,31 @@ impl WebhookObject {
 }
 
 impl WebhookObject {
-    fn answer(&self, ask: WebhookAsk) -> Result<Answer> {
+    fn answer(&self, ask: WebhookAsk) -> std::result::Result<Answer, Problem> {
         match ask {
             WebhookAsk::Enqueue { url, secret, envelopes } => self.enqueue(Endpoint { url, secret }, &envelopes),
             WebhookAsk::DeadLetters { before, limit } => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 let page = self.host.read(|delivery, _| Ok(delivery.dead_letters(before, limit)));
-                granted(&page.map_err(broken)?)
+                granted(&page?)
             }
-            WebhookAsk::Redrive { id } => self.host.execute(&Command::Redrive { id }).map_err(broken),
-            WebhookAsk::Drop => self.host.execute(&Command::Drop).map_err(broken),
+            WebhookAsk::Redrive { id } => self.host.execute(&Command::Redrive { id }),
+            WebhookAsk::Drop => self.host.execute(&Command::Drop),
         }
     }
 
-    fn enqueue(&self, endpoint: Endpoint, envelopes: &[Value]) -> Result<Answer> {
+    fn enqueue(&self, endpoint: Endpoint, envelopes: &[Value]) -> std::result::Result<Answer, Problem> {
         let parsed = envelopes.iter().map(Notification::parse).collect::<Option<Vec<_>>>();
         let Some(envelopes) = parsed else {
             let problem = "must each have id, type, event_id and sequence".to_owned();
             return Ok(Answer::Refused(Refusal::Invalid { field: "envelopes".to_owned(), problem }));
         };
-        self.host.execute(&Command::Enqueue { endpoint, envelopes }).map_err(broken)
+        self.host.execute(&Command::Enqueue { endpoint, envelopes })
     }
 
-    async fn arm(&self) -> Result<()> {
-        let due_at = self.host.read(|delivery, _| Ok(delivery.next_due_at())).map_err(broken)?;
-        self.host.arm(due_at).await.map_err(broken)
+    async fn arm(&self) -> std::result::Result<(), Problem> {
+        let due_at = self.host.read(|delivery, _| Ok(delivery.next_due_at()))?;
+        self.host.arm(due_at).await
     }
 
     fn next(&self) -> Result<Option<Post>> {

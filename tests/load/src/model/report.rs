@@ -1,5 +1,7 @@
 //! What a sale of the model found, as rows of a table.
 
+use domain::lane::BATCHES_PER_S;
+
 use super::{scenario::Scenario, times::Times};
 
 /// What the platform recommends at most for one object: requests a second.
@@ -199,8 +201,7 @@ pub fn shards(times: &Times, seed: u64) -> String {
 #[must_use]
 pub fn scenarios() -> Vec<Scenario> {
     let lanes = [8, 16, 32, 48, 64, 128];
-    // The boards of 200 isolates and 200 entries a second take their part of what the queue may be called.
-    let left = SOFT_LIMIT - 420.0;
+    let left = f64::from(BATCHES_PER_S);
     let mut all: Vec<Scenario> = lanes.iter().map(|lanes| Scenario::hot(*lanes, 0.0)).collect();
     all.extend(lanes.iter().map(|lanes| Scenario::hot(*lanes, Scenario::gather_for(*lanes, left))));
     all.push(Scenario {
@@ -217,7 +218,7 @@ pub fn scenarios() -> Vec<Scenario> {
         entries_per_s: 5.0,
         statuses_per_s: 300.0,
         isolates: 50,
-        ..Scenario::hot(4, 0.0)
+        ..Scenario::hot(4, Scenario::gather_for(4, left))
     });
     all
 }

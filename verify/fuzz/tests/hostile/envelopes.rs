@@ -4,7 +4,9 @@ use std::fmt::Debug;
 
 use domain::{machine::Answer, refusal::Refusal, time::Timestamp};
 use fuzz::{Target, Verdict, bytes, json};
-use protocol::ask::{Envelope, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, decode, encode, question};
+use protocol::ask::{
+    Envelope, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, answers, answers_together, decode, encode, question,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -53,10 +55,18 @@ fn an_answer_is_read_or_refused() {
         Refusal::Invalid { field: "seat_ids".to_owned(), problem: "must not be empty".to_owned() },
     ];
     let granted = |replayed| Answer::Granted { body: b"{\"a\":1}".to_vec(), replayed };
-    let samples: Vec<Answer> = refusals.into_iter().map(Answer::Refused).chain([granted(true), granted(false)]).collect();
-    Target::new("answers").run(bytes::hostile(samples.iter().map(encode).collect()), |input| {
+    let given = refusals.into_iter().map(Answer::Refused).chain([granted(true), granted(false)]);
+    let samples: Vec<Vec<u8>> = given.map(|answer| encode(&Ok(answer))).chain([encode(&Err("broken".into()))]).collect();
+    Target::new("answers").run(bytes::hostile(samples.clone()), |input| {
         let Ok(answer) = decode(input) else { return Verdict::Refused };
-        assert_eq!(decode(&encode(&answer)), Ok(answer));
+        assert_eq!(decode(&encode(&Ok(answer.clone()))), Ok(answer));
+        Verdict::Accepted
+    });
+    let together = vec![answers_together(&samples), answers_together(&samples[..1]), answers_together(&[])];
+    Target::new("answers-together").run(bytes::hostile(together), |input| {
+        let read = (0..=samples.len()).find_map(|count| answers(input, count).ok());
+        let Some(read) = read else { return Verdict::Refused };
+        assert_eq!(answers_together(&read)[..], input[..]);
         Verdict::Accepted
     });
 }
