@@ -238,11 +238,11 @@ pub fn question<A: DeserializeOwned>(body: &[u8]) -> Result<Envelope<A>, Problem
 
 /// Questions, each as [`question`] reads it, in one body.
 #[must_use]
-pub fn questions_together(questions: &[Vec<u8>]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(questions.iter().map(|question| question.len() + 1).sum::<usize>() + 2);
+pub fn questions_together<Q: AsRef<[u8]>>(questions: &[Q]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(questions.iter().map(|question| question.as_ref().len() + 1).sum::<usize>() + 2);
     for question in questions {
         body.push(if body.is_empty() { b'[' } else { b',' });
-        body.extend_from_slice(question);
+        body.extend_from_slice(question.as_ref());
     }
     body.push(b']');
     body

@@ -138,7 +138,9 @@ impl Target {
 
     /// Whether a batch has to wait: for the one that is out, or for one that came before.
     fn must_wait(&mut self, batch: &Rc<Batch>, now: Millis) -> bool {
-        while self.waiting.pop_front_if(|first| first.is_stale(now)).is_some() {}
+        while self.waiting.front().is_some_and(|first| first.is_stale(now)) {
+            self.waiting.pop_front();
+        }
         self.out.as_ref().is_some_and(|(_, since)| now.since_ms(*since) < OUT_MAX_MS)
             || self.waiting.front().is_some_and(|first| !Rc::ptr_eq(first, batch) && !first.seems_lost(now))
     }

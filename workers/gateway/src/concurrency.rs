@@ -81,20 +81,25 @@ impl Concurrency {
         Some(slot)
     }
 
-    /// A newcomer goes. Who was refused, at once and by this isolate alone, says nothing of how long answers take.
-    pub fn leave(&mut self, slot: Slot) {
-        self.in_flight.remove(&slot);
+    /// A newcomer goes without an answer that was asked for. A refusal at once says nothing of how long answers take; a late
+    /// one does.
+    pub fn leave(&mut self, slot: Slot, now: Millis) {
+        if self.in_flight.remove(&slot) && now.since_ms(slot.began) > self.in_time_ms() {
+            self.count(true, now);
+        }
     }
 
     /// A newcomer got an answer, and goes.
     pub fn answer(&mut self, slot: Slot, now: Millis) {
-        self.leave(slot);
+        self.in_flight.remove(&slot);
         let served_ms = now.since_ms(slot.began);
         self.quickest_ms = Some(self.quickest_ms.unwrap_or(served_ms).min(served_ms));
+        self.count(served_ms > self.in_time_ms(), now);
+    }
+
+    fn count(&mut self, late: bool, now: Millis) {
         self.window.served += 1;
-        if served_ms > self.in_time_ms() {
-            self.window.late += 1;
-        }
+        self.window.late += u32::from(late);
         let took_ms = now.since_ms(self.window.began);
         if took_ms >= WINDOW_MS {
             self.adapt(took_ms);
@@ -203,7 +208,7 @@ mod tests {
         let mut waiting = VecDeque::new();
         for now in 1_000_000..1_020_000 {
             let refused = newcomers.enter(Millis(now)).expect("nobody is turned away");
-            newcomers.leave(refused);
+            newcomers.leave(refused, Millis(now));
             waiting.push_back((now + 400, newcomers.enter(Millis(now)).expect("nobody is turned away")));
             while waiting.front().is_some_and(|(at, _)| *at <= now) {
                 let (_, slot) = waiting.pop_front().expect("just seen");
@@ -211,6 +216,18 @@ mod tests {
             }
         }
         assert_eq!((newcomers.limit, waiting.len()), (IN_FLIGHT_MAX, 400));
+    }
+
+    #[test]
+    fn refusals_that_come_late_are_late() {
+        let mut newcomers = Concurrency::default();
+        let slots: Vec<Slot> = (0..1000).filter_map(|_| newcomers.enter(Millis(1_000_000))).collect();
+        let (quick, slow) = slots.split_first().expect("room");
+        newcomers.answer(*quick, Millis(1_000_001));
+        let leave = |newcomers: &mut Concurrency, slot: &Slot| newcomers.leave(*slot, Millis(1_000_000 + WINDOW_MS / 2));
+        slow[1..].iter().for_each(|slot| leave(&mut newcomers, slot));
+        newcomers.leave(slow[0], Millis(1_000_000 + WINDOW_MS));
+        assert!(newcomers.limit < IN_FLIGHT_MAX, "{}", newcomers.limit);
     }
 
     #[test]

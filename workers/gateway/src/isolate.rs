@@ -100,6 +100,6 @@ impl Newcomer {
 
 impl Drop for Newcomer {
     fn drop(&mut self) {
-        self.end(Concurrency::leave);
+        self.end(|newcomers, slot| newcomers.leave(slot, clock::now()));
     }
 }

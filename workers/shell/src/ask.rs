@@ -28,7 +28,7 @@ pub async fn ask<A: Serialize>(env: &Env, binding: &'static str, name: &str, tra
 /// # Errors
 /// There is no answer.
 pub(crate) async fn send(env: &Env, binding: &'static str, name: &str, question: &[u8]) -> Result<Vec<u8>, Fault> {
-    let mut answers = send_together(env, binding, name, &[question.to_vec()]).await?;
+    let mut answers = send_together(env, binding, name, &[question]).await?;
     Ok(answers.remove(0))
 }
 
@@ -36,7 +36,12 @@ pub(crate) async fn send(env: &Env, binding: &'static str, name: &str, question:
 ///
 /// # Errors
 /// There is no answer.
-pub async fn send_together(env: &Env, binding: &'static str, name: &str, questions: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Fault> {
+pub async fn send_together<Q: AsRef<[u8]>>(
+    env: &Env,
+    binding: &'static str,
+    name: &str,
+    questions: &[Q],
+) -> Result<Vec<Vec<u8>>, Fault> {
     let body = ask::questions_together(questions);
     let sent = async {
         let stub = namespace(env, binding)?.get_by_name(name)?.into_rpc::<Stub>();
