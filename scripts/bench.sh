@@ -2,7 +2,7 @@
 # The figures; what is measured and how is in docs/BENCHMARKS.md.
 #   (nothing)            the built Worker against its floors: --rounds N, --quick, --crowd PEOPLE,…, --nice=-10, --no-build
 #   --profile WORK       where the processor time of status, join, enter, hold or pay goes
-#   --overload           three times as many joins as are served: --seconds N --newcomers N
+#   --overload           three times as many joins as are served: --seconds N --newcomers N, --floor for the memory of a plain object
 #   --rules              the rules alone, native: criterion and memory; the rest goes to criterion
 #   --objects            what each object takes by itself, without the gateway: --rounds N
 #   --shards             what a hold takes over several shards: --rounds N

@@ -10,10 +10,9 @@
 
 mod endpoint;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub use endpoint::{URL_MAX_BYTES, endpoint_allowed};
 
@@ -79,19 +78,30 @@ pub struct Envelope {
     pub body: String,
 }
 
+/// What is read of an envelope.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    event_id: Cow<'a, str>,
+    sequence: u64,
+}
+
 impl Envelope {
-    /// Reads the contract's envelope.
+    /// Reads the contract's envelope, a JSON object.
     #[must_use]
-    pub fn parse(value: &Value) -> Option<Self> {
-        let text = |field: &str| value.get(field).and_then(Value::as_str);
-        let plain = |text: &&str| (1..=ID_MAX_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        Some(Self {
-            id: text("id").filter(plain)?.to_owned(),
-            kind: text("type").filter(plain)?.to_owned(),
-            event_id: EventId::parse(text("event_id")?)?,
-            sequence: value.get("sequence").and_then(Value::as_u64).filter(|sequence| *sequence > 0)?,
-            body: value.to_string(),
-        })
+    pub fn parse(text: &str) -> Option<Self> {
+        // A list would be taken for the fields in their order.
+        let text = text.trim_ascii_start();
+        let Fields { id, kind, event_id, sequence } =
+            text.starts_with('{').then(|| serde_json::from_slice(text.as_bytes()).ok())??;
+        let plain = |text: &str| (1..=ID_MAX_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        (plain(&id) && plain(&kind) && sequence > 0).then_some(())?;
+        let event_id = EventId::parse(&event_id)?;
+        Some(Self { id: id.into_owned(), kind: kind.into_owned(), event_id, sequence, body: text.to_owned() })
     }
 }
 

@@ -14,7 +14,7 @@ import { table } from './summary.ts';
 
 const SAMPLE_US = 200;
 const SHOWN = 45;
-const PEOPLE = 64;
+const PEOPLE = 256;
 const TIMES = { warmup_ms: 500, measure_ms: 4000 };
 
 interface Node {
@@ -110,7 +110,7 @@ const WORKS: Record<string, { step: Step; before: Step[]; count: number; cycle?:
   status: { step: steps.status, before: [steps.join(event)], count: 500, cycle: true },
   join: { step: steps.join(event), before: [steps.join(event)], count: 50, cycle: true },
   enter: { step: steps.enter, before: [steps.join(event)], count: 12_000 },
-  hold: { step: steps.hold(event), before: [steps.join(event), steps.enter], count: 6000 },
+  hold: { step: steps.hold(event), before: [steps.join(event), steps.enter], count: 9000 },
   pay: { step: steps.pay, before: [steps.join(event), steps.enter, steps.hold(event), steps.intent], count: 600 },
 };
 const chosen = WORKS[work];

@@ -19,10 +19,8 @@ export interface Contenders {
   ours: Server;
 }
 
-/** At saturation: people who wait for nothing but the answer. */
-const PEOPLE = 64;
-/** Of those who walk through the whole funnel some always wait for their turn. */
-const FUNNEL_PEOPLE = 128;
+/** At saturation: people who wait for nothing but the answer. With 64 of them all wait for the disk a fifth of the time. */
+const PEOPLE = 256;
 /** Connections in an open plan, in which those who wait do not keep others from coming. */
 const CONNECTIONS = 512;
 const SEATS = 100_000;
@@ -36,7 +34,8 @@ const IDLE_CPU = 0.05;
 const IDLE_MS = 400;
 const SETTLE_MS = 8000;
 
-/** What a round found, by work: `hello`, `object`, `plain_join`, `plain_hold`; ours by name, and `<name>_half`. */
+/** What a round found, by work: `hello`, `object`, `plain_join`, `plain_hold`; ours by name, and `<name>_half`, also of the
+ * floors: `hello` at the rate of `status_half`, `object` at that of `join_half`. */
 export type Round = Record<string, Outcome>;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -66,9 +65,9 @@ export class Bench {
   }
 
   /** As much as there is to serve. */
-  async #most(server: Server, steps: Step[], more: Partial<Work> = {}, people = PEOPLE): Promise<Outcome> {
+  async #most(server: Server, steps: Step[], more: Partial<Work> = {}): Promise<Outcome> {
     await settled(this.#servers.ours);
-    return this.#client.run(server, { steps, arrivals: { closed: { people } }, connections: people, ...this.#pace, ...more });
+    return this.#client.run(server, { steps, arrivals: { closed: { people: PEOPLE } }, connections: PEOPLE, ...this.#pace, ...more });
   }
 
   /** Half as many people a second as were served at most, on a schedule. */
@@ -104,10 +103,13 @@ export class Bench {
     const found: Round = {};
     found.hello = await this.#most(hello, [steps.ping], many);
     found.status = await this.#most(ours, [steps.status], many);
+    found.hello_half = await this.#half(hello, [steps.ping], found.status.per_s, many);
     found.status_half = await this.#half(ours, [steps.status], found.status.per_s, many);
-    found.object = await this.#most(object, [{ ...steps.join(event), expect: 200 }]);
+    const asking = { ...steps.join(event), expect: 200 };
+    found.object = await this.#most(object, [asking]);
     found.join = await this.#most(ours, [steps.join(event)]);
     found.plain_join = await this.#most(plain, [steps.plainJoin(event)]);
+    found.object_half = await this.#half(object, [asking], found.join.per_s);
     found.join_half = await this.#half(ours, [steps.join(event)], found.join.per_s);
     return found;
   }
@@ -147,7 +149,7 @@ export class Bench {
     const { ours } = this.#servers;
     const rows = people(this.#client, 'buyers.tsv', 10_000, SEATS - 10_000);
     const found: Round = {};
-    found.funnel = await this.#most(ours, steps.funnel(event), { rows }, FUNNEL_PEOPLE);
+    found.funnel = await this.#most(ours, steps.funnel(event), { rows });
     const rest = { ...rows, skip: found.funnel.taken };
     found.funnel_half = await this.#half(ours, steps.funnel(event), found.funnel.people / found.funnel.seconds, { rows: rest });
     return found;

@@ -15,7 +15,7 @@ fn envelope(n: u8, sequence: u64) -> Envelope {
         "id": format!("ntf_{n}_{sequence}"), "type": "reservation.created", "source": "traffic-tacos",
         "event_id": event(n), "sequence": sequence, "data": {},
     });
-    Envelope::parse(&value).unwrap()
+    Envelope::parse(&value.to_string()).unwrap()
 }
 
 fn endpoint() -> Endpoint {
@@ -304,7 +304,8 @@ fn too_many_gaps_become_one() {
 #[test]
 fn what_is_no_envelope_is_not_taken() {
     let good = serde_json::json!({ "id": "n", "type": "t", "event_id": "e", "sequence": 1 });
-    assert!(Envelope::parse(&good).is_some());
+    assert!(Envelope::parse(&good.to_string()).is_some());
+    assert_eq!(Envelope::parse(r#"["n", "t", "e", 1]"#), None);
     for (field, bad) in [
         ("id", serde_json::json!("")),
         ("id", serde_json::json!("a\r\nb")),
@@ -315,7 +316,7 @@ fn what_is_no_envelope_is_not_taken() {
     ] {
         let mut value = good.clone();
         value[field] = bad.clone();
-        assert_eq!(Envelope::parse(&value), None, "{field}: {bad}");
+        assert_eq!(Envelope::parse(&value.to_string()), None, "{field}: {bad}");
     }
 }
 

@@ -3,9 +3,12 @@
 //!
 //! What was given up comes back on `sale-events-dead` and is kept in D1 for an organiser to look at.
 
-use domain::{delivery::Envelope, machine::Answer, time::Millis};
+use std::borrow::Cow;
+
+use domain::{delivery::Envelope, machine::Answer, time::Timestamp};
 use futures_util::future::try_join_all;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json, value::RawValue};
 use shell::{
     ask::ask,
     clock,
@@ -33,7 +36,7 @@ pub async fn consume(batch: MessageBatch<Value>, env: Env) {
         (message, text)
     };
     let messages: Vec<(RawMessage, Option<String>)> = batch.raw_iter().map(with_text).collect();
-    if batch.queue() == DEAD_LETTERS { bury(&env, &messages).await } else { deliver(&env, messages).await }
+    if batch.queue() == DEAD_LETTERS { bury(&env, &messages).await } else { deliver(&env, &messages).await }
 }
 
 /// Takes what was done and leaves what was not.
@@ -55,39 +58,57 @@ fn text(message: &RawMessage) -> Option<String> {
 }
 
 /// An envelope and what is projected of it.
-struct Sale {
-    envelope: Value,
-    row: Option<Value>,
+struct Sale<'a> {
+    text: &'a str,
+    trace_id: Option<Cow<'a, str>>,
+    row: Option<Row<'a>>,
 }
+
+/// What an envelope has beside what every receiver looks at.
+#[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow, default)]
+    trace_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+/// What is projected of a reservation, as the contract shows it.
+#[derive(Deserialize)]
+struct Reservation<'a> {
+    #[serde(borrow)]
+    reservation_id: Cow<'a, str>,
+    #[serde(borrow)]
+    event_id: Cow<'a, str>,
+    #[serde(borrow)]
+    user_id: Cow<'a, str>,
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    #[serde(borrow, default)]
+    order_id: Option<Cow<'a, str>>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// A reservation's row: id, event, user, status, order, sequence, body, created and updated. In the order of the columns.
+#[derive(Serialize)]
+struct Row<'a>(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>, Cow<'a, str>, Option<Cow<'a, str>>, u64, &'a str, u64, u64);
 
 /// Reads an envelope of the contract.
-fn read(text: &str) -> Option<Sale> {
-    let envelope: Value = serde_json::from_slice(text.as_bytes()).ok()?;
-    Envelope::parse(&envelope)?;
-    let about_reservation = envelope["type"].as_str().is_some_and(|kind| kind.starts_with("reservation."));
-    let row = if about_reservation { Some(row(&envelope)?) } else { None };
-    Some(Sale { envelope, row })
+fn read(text: &str) -> Option<Sale<'_>> {
+    let Envelope { kind, sequence, .. } = Envelope::parse(text)?;
+    let Payload { trace_id, data } = serde_json::from_slice(text.as_bytes()).ok()?;
+    let row = if kind.starts_with("reservation.") { Some(row(data.get(), sequence)?) } else { None };
+    Some(Sale { text, trace_id, row })
 }
 
-/// The row of a reservation's envelope, in the order of the columns.
-fn row(envelope: &Value) -> Option<Value> {
-    let data = envelope.get("data")?;
-    let text = |field: &str| data.get(field).and_then(Value::as_str);
-    let instant = |field: &str| Millis::parse_rfc3339(text(field)?).ok().map(|at| at.0);
-    Some(json!([
-        text("reservation_id")?,
-        text("event_id")?,
-        text("user_id")?,
-        text("status")?,
-        text("order_id"),
-        envelope.get("sequence")?.as_u64()?,
-        data.to_string(),
-        instant("created_at")?,
-        instant("updated_at")?,
-    ]))
+fn row(data: &str, sequence: u64) -> Option<Row<'_>> {
+    let Reservation { reservation_id, event_id, user_id, status, order_id, created_at, updated_at } =
+        serde_json::from_slice(data.as_bytes()).ok()?;
+    Some(Row(reservation_id, event_id, user_id, status, order_id, sequence, data, created_at.0.0, updated_at.0.0))
 }
 
-async fn deliver(env: &Env, messages: Vec<(RawMessage, Option<String>)>) {
+async fn deliver(env: &Env, messages: &[(RawMessage, Option<String>)]) {
     let mut readable = Vec::with_capacity(messages.len());
     let mut sales = Vec::with_capacity(messages.len());
     for (message, text) in messages {
@@ -103,22 +124,21 @@ async fn deliver(env: &Env, messages: Vec<(RawMessage, Option<String>)>) {
         }
     }
     if !sales.is_empty() {
-        conclude(&readable, &hand_on(env, sales).await);
+        conclude(readable, &hand_on(env, &sales).await);
     }
 }
 
-async fn hand_on(env: &Env, sales: Vec<Sale>) -> Result<()> {
+async fn hand_on(env: &Env, sales: &[Sale<'_>]) -> Result<()> {
     let db = env.d1("DB")?;
     let endpoints = project(&db, sales.iter().filter_map(|sale| sale.row.as_ref()).collect()).await?;
     // A batch has many causes; the first one's trace stands for it.
-    let trace = Trace::new(None, sales.first().and_then(|sale| sale.envelope["trace_id"].as_str())).traceparent();
-    let envelopes: Vec<Value> = sales.into_iter().map(|sale| sale.envelope).collect();
-    try_join_all(endpoints.into_iter().map(|endpoint| enqueue(env, &trace, endpoint, envelopes.clone()))).await?;
+    let trace = Trace::new(None, sales.first().and_then(|sale| sale.trace_id.as_deref())).traceparent();
+    try_join_all(endpoints.into_iter().map(|endpoint| enqueue(env, &trace, endpoint, sales))).await?;
     Ok(())
 }
 
 /// Writes the rows and reads the endpoints in one batch. Of two envelopes about one reservation the later one stays.
-async fn project(db: &D1Database, rows: Vec<&Value>) -> Result<Vec<Endpoint>> {
+async fn project(db: &D1Database, rows: Vec<&Row<'_>>) -> Result<Vec<Endpoint>> {
     const UPSERT: &str = "INSERT INTO reservations
             (reservation_id, event_id, user_id, status, order_id, sequence, body, created_at, updated_at)
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
@@ -131,8 +151,10 @@ async fn project(db: &D1Database, rows: Vec<&Value>) -> Result<Vec<Endpoint>> {
     results.get(1).ok_or_else(|| Error::from("D1 answered too little"))?.results()
 }
 
-async fn enqueue(env: &Env, trace: &str, endpoint: Endpoint, envelopes: Vec<Value>) -> Result<()> {
+async fn enqueue(env: &Env, trace: &str, endpoint: Endpoint, sales: &[Sale<'_>]) -> Result<()> {
     let Endpoint { webhook_id, url, secret, .. } = endpoint;
+    let envelopes: serde_json::Result<_> = sales.iter().map(|sale| RawValue::from_string(sale.text.to_owned())).collect();
+    let envelopes = envelopes?;
     let question = WebhookAsk::Enqueue { url, secret, envelopes };
     match ask(env, WEBHOOK, &webhook_id, trace, &question).await {
         Ok(Answer::Granted { .. }) => Ok(()),
@@ -156,7 +178,7 @@ async fn keep(env: &Env, messages: &[(RawMessage, Option<String>)]) -> Result<()
 fn letter(db: &D1Database, message_id: &str, text: Option<&str>) -> Result<D1PreparedStatement> {
     const INSERT: &str = "INSERT INTO dead_letters (dead_letter_id, event_id, body, reason, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (dead_letter_id) DO NOTHING";
-    let envelope = text.and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).and_then(|value| Envelope::parse(&value));
+    let envelope = text.and_then(Envelope::parse);
     let id = envelope.as_ref().map_or(message_id, |envelope| &envelope.id);
     let event_id = envelope.as_ref().map(|envelope| envelope.event_id.as_str());
     let reason = if envelope.is_some() { "could not be handed on" } else { "is not an envelope" };
@@ -182,8 +204,8 @@ mod tests {
 
     #[test]
     fn a_reservation_is_projected_with_its_sequence() {
-        let sale = read(&envelope("reservation.created").to_string()).unwrap();
-        let row = sale.row.unwrap();
+        let text = envelope("reservation.created").to_string();
+        let row = serde_json::to_value(read(&text).unwrap().row.unwrap()).unwrap();
         assert_eq!(row[0], "rsv_e_0");
         assert_eq!((&row[3], &row[4], &row[5]), (&json!("HOLD"), &Value::Null, &json!(3)));
         assert_eq!((&row[7], &row[8]), (&json!(1000), &json!(2000)));

@@ -4,7 +4,7 @@ mod object;
 mod store;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub use object::WebhookObject;
 
@@ -23,7 +23,7 @@ pub enum WebhookAsk {
         /// What signs.
         secret: String,
         /// The contract's envelopes.
-        envelopes: Vec<Value>,
+        envelopes: Vec<Box<RawValue>>,
     },
     /// What could not be delivered, newest first: a [`domain::delivery::DeadPage`].
     DeadLetters {

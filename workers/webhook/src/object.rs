@@ -12,7 +12,7 @@ use protocol::{
     Host, Problem,
     ask::{Envelope, granted},
 };
-use serde_json::{Value, json};
+use serde_json::{json, value::RawValue};
 use shell::{
     ObjectPlatform,
     ask::{answer, broken, only_asked},
@@ -103,8 +103,8 @@ impl WebhookObject {
         }
     }
 
-    fn enqueue(&self, endpoint: Endpoint, envelopes: &[Value]) -> std::result::Result<Answer, Problem> {
-        let parsed = envelopes.iter().map(Notification::parse).collect::<Option<Vec<_>>>();
+    fn enqueue(&self, endpoint: Endpoint, envelopes: &[Box<RawValue>]) -> std::result::Result<Answer, Problem> {
+        let parsed = envelopes.iter().map(|envelope| Notification::parse(envelope.get())).collect::<Option<Vec<_>>>();
         let Some(envelopes) = parsed else {
             let problem = "must each have id, type, event_id and sequence".to_owned();
             return Ok(Answer::Refused(Refusal::Invalid { field: "envelopes".to_owned(), problem }));

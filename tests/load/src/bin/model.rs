@@ -15,7 +15,7 @@ const SOURCES: [&str; 2] = ["target/bench/summary.json", "tests/load/measured.js
 /// Speeds that are tried, as multiples of what was measured.
 const SPEEDS: [f64; 7] = [1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0];
 /// Lanes of the sale that is paid for.
-const PAID_LANES: usize = 64;
+const PAID_LANES: u32 = 64;
 const WAITS: [Wait; 2] = [Wait { seconds: 600.0, every_s: 10.0 }, Wait { seconds: 600.0, every_s: 30.0 }];
 
 fn source() -> Option<String> {

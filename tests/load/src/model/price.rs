@@ -36,7 +36,7 @@ pub struct Bill(pub Vec<(&'static str, f64)>);
 impl Bill {
     /// Of a million people who join as in `figures`, wait as in `wait`, and of whom nobody buys.
     #[must_use]
-    pub fn new(figures: &Figures, lanes: usize, times: &Times, wait: Wait) -> Self {
+    pub fn new(figures: &Figures, lanes: u32, times: &Times, wait: Wait) -> Self {
         let scale = PEOPLE / figures.joins as f64;
         let statuses = PEOPLE * wait.seconds / wait.every_s;
         let batches = figures.batches as f64 * scale;

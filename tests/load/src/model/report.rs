@@ -1,6 +1,6 @@
 //! What a sale of the model found, as rows of a table.
 
-use domain::lane::BATCHES_PER_S;
+use domain::lane::gather_ms;
 
 use super::{scenario::Scenario, times::Times};
 
@@ -200,16 +200,15 @@ pub fn shards(times: &Times, seed: u64) -> String {
 /// The scenarios of the table: lanes with and without gathering, a crowd of a million, a thousand events at once.
 #[must_use]
 pub fn scenarios() -> Vec<Scenario> {
-    let lanes = [8, 16, 32, 48, 64, 128];
-    let left = f64::from(BATCHES_PER_S);
+    let lanes = [8_u32, 16, 32, 48, 64, 128];
     let mut all: Vec<Scenario> = lanes.iter().map(|lanes| Scenario::hot(*lanes, 0.0)).collect();
-    all.extend(lanes.iter().map(|lanes| Scenario::hot(*lanes, Scenario::gather_for(*lanes, left))));
+    all.extend(lanes.iter().map(|lanes| Scenario::hot(*lanes, gather_ms(*lanes) as f64)));
     all.push(Scenario {
         name: "crowd of 1,000,000, 64 lanes".into(),
         crowd: 1_000_000,
         statuses_per_s: 100_000.0,
         isolates: 400,
-        ..Scenario::hot(64, Scenario::gather_for(64, SOFT_LIMIT - 620.0))
+        ..Scenario::hot(64, gather_ms(64) as f64)
     });
     all.push(Scenario {
         name: "one of 1,000 events at once, 4 lanes".into(),
@@ -218,7 +217,7 @@ pub fn scenarios() -> Vec<Scenario> {
         entries_per_s: 5.0,
         statuses_per_s: 300.0,
         isolates: 50,
-        ..Scenario::hot(4, Scenario::gather_for(4, left))
+        ..Scenario::hot(4, gather_ms(4) as f64)
     });
     all
 }

@@ -134,7 +134,7 @@ pub fn run(scenario: &Scenario, times: &Times, seed: u64) -> Figures {
         isolates: (0..scenario.isolates)
             .map(|i| Isolate { thread: Thread::default(), board_at: -BOARD_AGE * i as f64 / scenario.isolates as f64 })
             .collect(),
-        lanes: vec![Lane::default(); scenario.lanes],
+        lanes: vec![Lane::default(); scenario.lanes as usize],
         queue: Thread::default(),
         inventory: vec![Shard::default(); scenario.shards],
         book: Thread::default(),
@@ -409,7 +409,7 @@ mod tests {
         }
     }
 
-    fn small(lanes: usize) -> Scenario {
+    fn small(lanes: u32) -> Scenario {
         Scenario { joins_per_s: 2000.0, crowd: 6000, statuses_per_s: 1000.0, ..Scenario::hot(lanes, 0.0) }
     }
 

@@ -10,7 +10,7 @@ pub struct Scenario {
     /// How many come.
     pub crowd: u64,
     /// Lanes of the event.
-    pub lanes: usize,
+    pub lanes: u32,
     /// A lane sends a batch at most every so often, in milliseconds; 0 is as soon as the one before is stored.
     pub gather_ms: f64,
     /// Entries a second, each followed by a hold.
@@ -30,7 +30,7 @@ pub struct Scenario {
 impl Scenario {
     /// An event at its opening.
     #[must_use]
-    pub fn hot(lanes: usize, gather_ms: f64) -> Self {
+    pub fn hot(lanes: u32, gather_ms: f64) -> Self {
         Self {
             name: format!("{lanes} lanes"),
             joins_per_s: 30_000.0,
@@ -58,11 +58,5 @@ impl Scenario {
             statuses_per_s: 0.0,
             ..Self::hot(4, 0.0)
         }
-    }
-
-    /// The shortest gathering with which the queue is called at most `limit` times a second.
-    #[must_use]
-    pub fn gather_for(lanes: usize, limit: f64) -> f64 {
-        lanes as f64 * 1000.0 / limit
     }
 }
