@@ -95,7 +95,7 @@ if (args.floor) {
   const floor = await Server.start(plain);
   const grown: number[] = [];
   for (let taken = 0; taken < kept; ) {
-    taken += (await client.run(floor, { steps: [steps.join(crowd)], ...closed, warmup_ms: 0, measure_ms: 2000 })).completed;
+    taken += (await client.run(floor, { steps: [steps.plainJoin(crowd)], ...closed, warmup_ms: 0, measure_ms: 2000 })).completed;
     while (grown.length < Math.min(LOOKS, Math.floor((taken / kept) * LOOKS))) grown.push(ownMib(floor));
   }
   console.log(`a plain object that takes as many: ${grown.map((mib) => mib.toFixed(0)).join(', ')} MiB`);

@@ -14,7 +14,7 @@ import { table } from './summary.ts';
 
 const SAMPLE_US = 200;
 const SHOWN = 45;
-const PEOPLE = 256;
+const PEOPLE = 128;
 const TIMES = { warmup_ms: 500, measure_ms: 4000 };
 
 interface Node {

@@ -10,7 +10,7 @@
 //! In memory are the seats, the live holds, and per user and admission what limits need; everything else stays in
 //! rows and is brought in by [`Inventory::recall`], one reservation at a time. Bounds: seats by
 //! [`crate::event::SEATS_MAX`], live holds by seats, intents of a reservation by [`reservation::INTENTS_MAX`], ended
-//! admissions by the admissions of one hour, errands by reservations.
+//! admissions by those of [`ENDED_KEPT_MS`], errands by reservations.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -62,6 +62,10 @@ use errand::Errand;
 use ledger::{Entry, EntryType, Forwarded, Notification};
 use reservation::{Reservation, Status};
 use seats::{SeatState, Seats};
+
+/// How much earlier than another one, which has begun, an admission must end to be over, in milliseconds: an hour, which is
+/// the longest that one lasts, and ten minutes for clocks that differ.
+pub const ENDED_KEPT_MS: u64 = 4_200_000;
 
 /// What became true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +176,7 @@ impl Inventory {
             inventory.put(&Rc::new(reservation));
         }
         rows.claims.into_iter().for_each(|claim| inventory.put_claim(&Rc::new(claim)));
-        inventory.ended = rows.ended.iter().map(|admission| (admission.number, admission.ends_at)).collect();
+        rows.ended.iter().for_each(|admission| inventory.end_admission(admission));
         inventory.errands = rows.errands.into_iter().map(|errand| (errand.id, errand)).collect();
         inventory.seq = rows.seq;
         inventory.sequence = rows.sequence;
@@ -183,6 +187,16 @@ impl Inventory {
         inventory.told = rows.told;
         rows.merged.into_iter().for_each(|(shard, merged)| inventory.put_merged(shard, merged));
         inventory
+    }
+
+    /// Remembers that an admission ended before its time, and forgets those that are over by now anyhow: places go in roughly
+    /// in order, and an admission that ends here has begun.
+    fn end_admission(&mut self, admission: &Admission) {
+        let over = Millis(admission.ends_at.0.saturating_sub(ENDED_KEPT_MS));
+        while self.ended.first_key_value().is_some_and(|(_, ends_at)| *ends_at <= over) {
+            self.ended.pop_first();
+        }
+        self.ended.insert(admission.number, admission.ends_at);
     }
 
     /// The reservation that a command or query is about and that memory does not hold.
@@ -587,9 +601,7 @@ impl Machine for Inventory {
                 }
             }
             Change::Notified(notification) => self.sequence = self.sequence.max(notification.sequence),
-            Change::AdmissionEnded(admission) => {
-                self.ended.insert(admission.number, admission.ends_at);
-            }
+            Change::AdmissionEnded(admission) => self.end_admission(admission),
             Change::Owed(errand) => {
                 self.last_errand = self.last_errand.max(errand.id);
                 self.errands.insert(errand.id, (**errand).clone());

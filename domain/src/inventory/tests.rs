@@ -489,6 +489,23 @@ fn an_admission_that_was_left_or_ran_out_admits_nobody() {
 }
 
 #[test]
+fn ended_admissions_are_forgotten_once_they_would_be_over_anyhow() {
+    let mut inventory = Inventory::default();
+    let mut end = |number, ends_at| {
+        inventory.apply(&Change::AdmissionEnded(Admission { number, ends_at }));
+        inventory.ended.keys().copied().collect::<Vec<_>>()
+    };
+    let last = START.plus_sec(3600);
+    assert_eq!(end(1, last), [1]);
+    assert_eq!(end(3, Millis(last.0 + 1)), [1, 3]);
+    assert_eq!(end(4, Millis(last.0 + ENDED_KEPT_MS - 1)), [1, 3, 4]);
+    assert_eq!(end(5, Millis(last.0 + ENDED_KEPT_MS)), [3, 4, 5]);
+    // One that entered late ends late, and holds up nobody for ever.
+    assert_eq!(end(2, Millis(last.0 + ENDED_KEPT_MS)), [2, 3, 4, 5]);
+    assert_eq!(end(6, Millis(last.0 + 2 * ENDED_KEPT_MS)), [6]);
+}
+
+#[test]
 fn a_user_holds_and_owns_no_more_seats_than_allowed() {
     let mut sale = Sale::small();
     sale.buy("ann", &["A-1-1", "A-1-2", "A-1-3"]);

@@ -3,11 +3,16 @@
 use domain::{
     event::{Event, EventBody},
     hash::Hash128,
-    id::{EventId, ReservationKey, UserId},
+    id::{EventId, PaymentIntentId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{self, Admission, Inventory, Wish, claim::Spread},
+    inventory::{
+        self, Admission, Inventory, Wish,
+        claim::{Reclaim, Spread},
+    },
     lane,
     machine::Machine,
+    money::Currency,
+    payment::{self, Plan, Scenario},
     queue::{self, Queue},
     stock::Stock,
     time::Millis,
@@ -16,6 +21,8 @@ use serde_json::json;
 
 /// When all of this happens.
 pub const NOW: Millis = Millis(1_795_262_400_000);
+const EVENT: &str = "evt_bench";
+const PRICE: u64 = 1000;
 const ROW_SEATS: u32 = 100;
 const SECTION_ROWS: u32 = 100;
 const KEY_TTL_MS: u64 = 300_000;
@@ -30,14 +37,14 @@ pub fn event(seats: u32) -> Event {
     assert!(seats.is_multiple_of(section_seats), "sections are full");
     let rows: Vec<_> = (1..=SECTION_ROWS).map(|row| json!({ "id": row.to_string(), "count": ROW_SEATS })).collect();
     let sections: Vec<_> =
-        (1..=seats / section_seats).map(|section| json!({ "id": format!("S{section}"), "price": 1000, "rows": rows })).collect();
+        (1..=seats / section_seats).map(|section| json!({ "id": format!("S{section}"), "price": PRICE, "rows": rows })).collect();
     let body = json!({
         "name": "Bench",
         "sections": sections,
         "queue": { "admit_per_sec": 100_000, "burst": 100_000, "max_active": 1_000_000, "entry_window_sec": 3600 },
     });
     let body: EventBody = serde_json::from_value(body).expect("it is an event");
-    let id = EventId::parse("evt_bench").expect("it is an id");
+    let id = EventId::parse(EVENT).expect("it is an id");
     body.complete(id, 1, NOW).expect("it keeps the rules")
 }
 
@@ -77,17 +84,40 @@ fn key(number: u64) -> ReservationKey {
     ReservationKey((since << 80) | (0x7 << 76) | (spread(number) & ((1 << RANDOM_BITS) - 1)))
 }
 
+fn user(number: u64) -> UserId {
+    UserId(format!("2f1c7d0e-5b3a-4c6d-8e9f-{number:012x}").into())
+}
+
 /// Somebody's wish as a command; `number` tells people apart.
 #[must_use]
 pub fn hold(number: u64, wish: Wish) -> inventory::Command {
     inventory::Command::Hold {
         spread: Spread::default(),
         key: key(number),
-        user: UserId(format!("2f1c7d0e-5b3a-4c6d-8e9f-{number:012x}").into()),
+        user: user(number),
         admission: Admission { number, ends_at: NOW.plus_sec(180) },
         wish,
         idempotency: idempotency(number),
     }
+}
+
+/// Somebody buys the `index`th seat: holds it, and is said to have paid. Nobody waits for what is owed to the provider.
+///
+/// # Panics
+/// The seat is taken.
+pub fn buy(inventory: &mut Inventory, number: u64, index: u32) {
+    done(inventory, &hold(number, this_seat(index)));
+    let (key, user) = (key(number), user(number));
+    let plan = Plan { scenario: Scenario::Approve, delay_ms: 0, approve_permille: 1000 };
+    let idempotency = idempotency(number);
+    done(inventory, &inventory::Command::OpenIntent { key, user, amount: None, currency: None, plan, idempotency });
+    let intent = PaymentIntentId { event_id: EventId::parse(EVENT).expect("it is an id"), key, attempt: 0 };
+    let reservation_id = intent.reservation_id();
+    let (amount, currency, outcome) = (PRICE, Currency::KRW, payment::Outcome::Approved);
+    let reclaim = Reclaim::Untried;
+    done(inventory, &inventory::Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome, reclaim });
+    let owed = inventory.errands().map(|errand| errand.id).collect();
+    done(inventory, &inventory::Command::ErrandsDone(owed));
 }
 
 /// The `index`th seat of the map.

@@ -19,7 +19,9 @@ use std::cell::RefCell;
 
 use domain::{
     idempotency::{Idempotency, Record},
-    inventory::{Admission, Change, Command, Inventory, Merged, Query, Rows, ledger::Entry, reservation::Reservation},
+    inventory::{
+        Admission, Change, Command, ENDED_KEPT_MS, Inventory, Merged, Query, Rows, ledger::Entry, reservation::Reservation,
+    },
     machine::{Answer, Batch, Store},
     spread::Part,
     time::Millis,
@@ -60,6 +62,9 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE merged (shard INTEGER PRIMARY KEY, seq INTEGER NOT NULL, sequence INTEGER NOT NULL);
 ",
 ];
+
+/// Those of admissions that are over; memory forgets them earlier.
+const FORGET_ENDED: &str = "DELETE FROM ended_admissions WHERE ends_at <= (SELECT max(ends_at) FROM ended_admissions) - ?";
 
 /// Reads and writes the rows of one inventory.
 pub(crate) struct InventoryStore {
@@ -103,7 +108,8 @@ impl Store<Inventory> for InventoryStore {
         let event = bodies("SELECT body FROM event")?;
         let taking = bodies("SELECT body FROM reservations WHERE status IN ('HOLD', 'CONFIRMED')")?;
         let blocked = bodies("SELECT seat_id FROM blocked")?;
-        let ended = bodies("SELECT number, ends_at FROM ended_admissions")?;
+        self.sql.exec(FORGET_ENDED, vec![integer_value(ENDED_KEPT_MS)?])?;
+        let ended = bodies("SELECT number, ends_at FROM ended_admissions ORDER BY number")?;
         let errands = bodies("SELECT body FROM errands")?;
         let admission = |row: &Row| Ok(Admission { number: integer(row, 0)?, ends_at: Millis(integer(row, 1)?) });
         let claims = bodies("SELECT body FROM claims")?;

@@ -59,6 +59,14 @@ fn main() {
         let ((), bytes) = kept(|| (0..holds).for_each(|i| drop(done(&mut inventory, &hold(i)))));
         row(&format!("{holds} holds of {seats_each} in 200000 seats"), empty + bytes, holds.into(), "hold");
     }
+    // As it is on the way: almost everything sold one by one, the last ones held at the same time.
+    let (house, held) = (200_000, 10_000);
+    let (mut inventory, empty) = kept(|| fixture::inventory(house));
+    let ((), sold) = kept(|| (0..house - held).for_each(|i| fixture::buy(&mut inventory, i.into(), i)));
+    row(&format!("{} of {house} seats sold one by one", house - held), empty + sold, (house - held).into(), "seat");
+    let hold = |i: u32| fixture::hold(i.into(), fixture::this_seat(i));
+    let ((), bytes) = kept(|| (house - held..house).for_each(|i| drop(done(&mut inventory, &hold(i)))));
+    row(&format!("the same, and {held} held"), empty + sold + bytes, house.into(), "seat");
 
     let places = 1_000_000_u64;
     let (mut line, _) = kept(fixture::line);
