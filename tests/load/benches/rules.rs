@@ -25,10 +25,13 @@ fn joins(criterion: &mut Criterion) {
     group.bench_function("numbered by the queue", |bencher| {
         bencher.iter_batched_ref(|| line.clone(), |line| black_box(done(line, &batch)), BatchSize::SmallInput);
     });
-    group.bench_function("stored in the lane", |bencher| {
-        bencher.iter_batched_ref(|| lane.clone(), |lane| black_box(done(lane, &numbered)), BatchSize::SmallInput);
-    });
-    group.bench_function("all of it", |bencher| {
+    let roomy = fixture::lane_of(u64::from(BATCH));
+    for (state, lane) in [("with room", &roomy), ("full", &lane)] {
+        group.bench_function(format!("stored in a lane, {state}"), |bencher| {
+            bencher.iter_batched_ref(|| lane.clone(), |lane| black_box(done(lane, &numbered)), BatchSize::SmallInput);
+        });
+    }
+    group.bench_function("all of it, a full lane", |bencher| {
         bencher.iter_batched_ref(
             || (lane.clone(), line.clone()),
             |(lane, line)| {
