@@ -17,6 +17,8 @@ pub const SECTIONS_MAX: usize = 500;
 pub const TEXT_MAX_BYTES: usize = 500;
 /// Longest section or row id, in bytes.
 pub const LABEL_MAX_BYTES: usize = 32;
+/// Longest admission, in seconds.
+pub const ADMISSION_TTL_MAX_SEC: u32 = 3600;
 /// Highest price of a seat, in minor units: keeps every total exact in a double.
 pub const PRICE_MAX: Amount = 1_000_000_000_000;
 
@@ -78,7 +80,7 @@ pub struct QueueSettings {
     pub max_active: u32,
     /// How long a ready place may enter, in seconds, 1 to 3600.
     pub entry_window_sec: u32,
-    /// How long an admission lasts, in seconds, 1 to 3600.
+    /// How long an admission lasts, in seconds, 1 to [`ADMISSION_TTL_MAX_SEC`].
     pub admission_ttl_sec: u32,
     /// Lane objects that take joins, 1 to 256.
     pub lanes: u32,
@@ -145,7 +147,7 @@ impl QueueSettings {
         within("burst", self.burst, 1_000_000)?;
         within("max_active", self.max_active, 1_000_000)?;
         within("entry_window_sec", self.entry_window_sec, 3600)?;
-        within("admission_ttl_sec", self.admission_ttl_sec, 3600)?;
+        within("admission_ttl_sec", self.admission_ttl_sec, ADMISSION_TTL_MAX_SEC)?;
         within("lanes", self.lanes, 256)?;
         let notice = self.notice.iter().flat_map(|notice| [("notice.ko", &notice.ko), ("notice.en", &notice.en)]);
         for (field, text) in notice {

@@ -18,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    event::Event,
+    event::{ADMISSION_TTL_MAX_SEC, Event},
     id::{ReservationKey, UserId},
     idempotency::Idempotency,
     live::{DELTAS_KEPT, Delta, SeatChanges, SectionStates},
@@ -63,9 +63,9 @@ use ledger::{Entry, EntryType, Forwarded, Notification};
 use reservation::{Reservation, Status};
 use seats::{SeatState, Seats};
 
-/// How much earlier than another one, which has begun, an admission must end to be over, in milliseconds: an hour, which is
-/// the longest that one lasts, and ten minutes for clocks that differ.
-pub const ENDED_KEPT_MS: u64 = 4_200_000;
+/// How much earlier than another one, which has begun, an admission must end to be over, in milliseconds: the longest that one
+/// lasts, and ten minutes for clocks that differ.
+pub const ENDED_KEPT_MS: u64 = (ADMISSION_TTL_MAX_SEC as u64 + 600) * 1000;
 
 /// What became true.
 #[derive(Clone, Debug, PartialEq, Eq)]
