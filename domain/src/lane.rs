@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::gathering::{BATCHES_PER_S, Gathering, WAITERS_MAX, gather_ms};
+pub use self::gathering::{Gathering, WAITERS_MAX, gather_ms};
 #[cfg(doc)]
 use crate::queue::{Batch, JOINS_MAX, LEAVES_MAX};
 use crate::{

@@ -14,9 +14,9 @@ use crate::{
 /// double click for everybody still fits.
 pub const WAITERS_MAX: usize = 2 * JOINS_MAX as usize;
 
-/// How many batches a second all lanes of an event should send together at most: of the 1,000 calls a second that an object should
-/// get, 420 are left for the boards of 200 isolates and for 200 entries.
-pub const BATCHES_PER_S: u32 = 580;
+/// How many batches a second all lanes of an event should send together at most: of the 1,000 calls a second that an object
+/// should get, 420 are left for the boards of 200 isolates and for 200 entries.
+pub(super) const BATCHES_PER_S: u32 = 580;
 
 /// However many lanes there are, nobody waits longer than this for a batch to leave, in milliseconds.
 const GATHER_MAX_MS: u64 = 100;

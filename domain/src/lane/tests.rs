@@ -224,7 +224,7 @@ fn joined(number: u64, position_hint: u64) -> String {
 fn lanes_leave_the_queue_time_for_others_but_nobody_waits_for_long() {
     assert_eq!([0, 1, 4, 32, 64, 256].map(gather_ms), [0, 2, 7, 56, 100, 100]);
     let batches_per_s = |lanes: u32| f64::from(lanes) * 1000.0 / gather_ms(lanes) as f64;
-    assert!((1..=58).all(|lanes| batches_per_s(lanes) <= f64::from(BATCHES_PER_S)));
+    assert!((1..=58).all(|lanes| batches_per_s(lanes) <= f64::from(gathering::BATCHES_PER_S)));
 }
 
 #[test]

@@ -81,9 +81,7 @@ impl Newcomer {
             |newcomers: &mut Option<Concurrency>| newcomers.get_or_insert_with(|| Concurrency::new(most)).enter(clock::now());
         NEWCOMERS.with_borrow_mut(enter).map(Self)
     }
-}
 
-impl Newcomer {
     /// The newcomer got what was asked for: how long that took counts.
     pub fn answered(self) {
         self.end(|newcomers, slot| newcomers.answer(slot, clock::now()));
