@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, type Step, type Table } from './client.ts';
 import { ours, ROOT } from './contenders.ts';
-import { settled } from './round.ts';
+import { PEOPLE, settled } from './round.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import * as steps from './steps.ts';
@@ -14,7 +14,6 @@ import { table } from './summary.ts';
 
 const SAMPLE_US = 200;
 const SHOWN = 45;
-const PEOPLE = 128;
 const TIMES = { warmup_ms: 500, measure_ms: 4000 };
 
 interface Node {

@@ -20,7 +20,7 @@ export interface Contenders {
 }
 
 /** At saturation: people who wait for nothing but the answer. With 64, all of them wait for the disk a fifth of the time. */
-const PEOPLE = 128;
+export const PEOPLE = 128;
 /** Of those so many may be told to come back: where answers take long for a moment, that is what the Worker does with newcomers. */
 const SHED_MAX = 0.01;
 /** Connections in an open plan, in which those who wait do not keep others from coming. */
