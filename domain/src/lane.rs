@@ -12,13 +12,13 @@
 //! Whoever was not answered may send the same request again: either the batch was stored, then the place is known; or it
 //! was not, then the queue gives up the numbers that nobody was told (see [`Batch`]).
 //!
-//! **Bounds.** Memory holds the [`KNOWN_MAX`] newest places, about 400 bytes each, 2 MB; the others are in rows and
+//! **Bounds.** Memory holds the [`KNOWN_MAX`] newest places, about 300 bytes each, 1.5 MB; the others are in rows and
 //! brought in when their callers ask ([`Lane::remember`]). The buffer holds [`JOINS_MAX`] callers, [`LEAVES_MAX`] places
 //! to give up and [`WAITERS_MAX`] people who wait for an answer.
 
 mod gathering;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, hash::BuildHasherDefault};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ use crate::queue::{Batch, JOINS_MAX, LEAVES_MAX};
 use crate::{
     board::PlaceState,
     event::Event,
-    hash::Hash128,
+    hash::{Digested, Hash128},
     idempotency::Idempotency,
     machine::{Decision, Machine},
     refusal::Refusal,
@@ -75,18 +75,28 @@ pub struct LeftReply {
     pub was: PlaceState,
 }
 
-/// The keys of one place with the digests of their requests, oldest first.
+/// A key and the digest of its request.
+type Recorded = (Hash128, Hash128);
+
+/// The keys of one place with the digests of their requests, oldest first. Most places have one: it needs no memory of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Keys(Vec<(Hash128, Hash128)>);
+#[serde(from = "Vec<Recorded>", into = "Vec<Recorded>")]
+pub struct Keys {
+    oldest: Option<Recorded>,
+    later: Vec<Recorded>,
+}
 
 impl Keys {
+    fn iter(&self) -> impl Iterator<Item = &Recorded> {
+        self.oldest.iter().chain(&self.later)
+    }
+
     /// Whether the request's key is recorded.
     ///
     /// # Errors
     /// [`Refusal::IdempotencyConflict`]: with another request.
     fn have(&self, join: &Join) -> Result<bool, Refusal> {
-        match self.0.iter().find(|(key, _)| *key == join.key) {
+        match self.iter().find(|(key, _)| *key == join.key) {
             Some((_, fingerprint)) if *fingerprint == join.fingerprint => Ok(true),
             Some(_) => Err(Refusal::IdempotencyConflict),
             None => Ok(false),
@@ -94,10 +104,28 @@ impl Keys {
     }
 
     fn record(&mut self, join: &Join) {
-        if self.0.len() >= KEYS_MAX {
-            self.0.remove(0);
+        let recorded = (join.key, join.fingerprint);
+        if self.oldest.is_none() {
+            self.oldest = Some(recorded);
+            return;
         }
-        self.0.push((join.key, join.fingerprint));
+        if self.later.len() + 1 >= KEYS_MAX {
+            self.oldest = Some(self.later.remove(0));
+        }
+        self.later.push(recorded);
+    }
+}
+
+impl From<Vec<Recorded>> for Keys {
+    fn from(recorded: Vec<Recorded>) -> Self {
+        let mut recorded = recorded.into_iter();
+        Self { oldest: recorded.next(), later: recorded.collect() }
+    }
+}
+
+impl From<Keys> for Vec<Recorded> {
+    fn from(keys: Keys) -> Self {
+        keys.oldest.into_iter().chain(keys.later).collect()
     }
 }
 
@@ -176,13 +204,17 @@ pub enum Change {
     },
 }
 
+/// Places by their callers.
+#[expect(clippy::disallowed_types, reason = "nobody iterates over it, and its hashes are the same in every run")]
+type Known = std::collections::HashMap<Hash128, Placed, BuildHasherDefault<Digested>>;
+
 /// The table of one lane. The default is not configured and refuses everything but [`Command::Configure`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lane {
     event: Option<Box<Event>>,
     nonce: u64,
     seq: u64,
-    known: BTreeMap<Hash128, Placed>,
+    known: Known,
     callers: BTreeMap<u64, Hash128>,
 }
 
@@ -217,11 +249,12 @@ impl Lane {
         if let Some(old) = self.known.insert(placed.caller, placed.clone()) {
             self.callers.remove(&old.joined.number);
         }
-        self.callers.insert(placed.joined.number, placed.caller);
-        if self.known.len() > KNOWN_MAX {
-            let oldest = self.callers.keys().find(|number| **number != placed.joined.number).copied();
-            oldest.into_iter().for_each(|number| self.forget(number));
+        if self.known.len() > KNOWN_MAX
+            && let Some((_, oldest)) = self.callers.pop_first()
+        {
+            self.known.remove(&oldest);
         }
+        self.callers.insert(placed.joined.number, placed.caller);
     }
 
     fn forget(&mut self, number: u64) {

@@ -42,6 +42,7 @@ export interface Outcome {
   dry: boolean;
   steps: Figures[];
   unexpected: Record<string, number>;
+  unanswered: number;
   complaint: string | null;
   client_cpu: number;
   server_cpu_us: number | null;

@@ -1,44 +1,52 @@
-// `node tests/bench/overload.ts [--seconds N] [--newcomers N] [--floor]`: three times as many joins as the Worker serves, while others are
-// inside and hold seats. What is shed, what becomes of those inside, how soon it is over, whether anything acknowledged is lost; with
-// `--floor`, what the runtime's memory comes to when a plain object takes as many joins.
+// `node tests/bench/overload.ts [--seconds N] [--parts N] [--newcomers N] [--connections N] [--floor]`: three times as many joins as
+// the Worker serves, while others are inside and hold seats. What is shed, what becomes of those inside, how soon it is over, whether
+// anything acknowledged is lost. Memory is looked at after each part, as it is and once V8 has collected its garbage; with `--floor`
+// also that of a plain object in the same overload.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Client, type Outcome, type Table } from './client.ts';
+import { Client, type Outcome, type Step, type Table } from './client.ts';
 import { ours, plain } from './contenders.ts';
+import { Inspector } from './inspector.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import * as steps from './steps.ts';
 import { table } from './summary.ts';
 
-const { values: args } = parseArgs({ options: { seconds: { type: 'string', default: '20' }, newcomers: { type: 'string' }, floor: { type: 'boolean', default: false } } });
+const { values: args } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '20' },
+    parts: { type: 'string', default: '1' },
+    // Beyond some hundreds the runtime starves those that came first, before the Worker sees them: docs/BENCHMARKS.md.
+    connections: { type: 'string', default: '512' },
+    // As many as saturate one core.
+    newcomers: { type: 'string', default: '64' },
+    floor: { type: 'boolean', default: false },
+  },
+});
 const TIMES_SATURATION = 3;
 const INSIDE_PER_S = 10;
-const CONNECTIONS = 2048;
-/** How often memory is looked at. */
-const LOOKS = 10;
 const RECOVERY_S = [1, 2, 3, 4, 5];
+const [seconds, parts, connections, newcomers] = [args.seconds, args.parts, args.connections, args.newcomers].map(Number) as [number, number, number, number];
+const measure_ms = (seconds * 1000) / parts;
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-overload-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 // Two clients side by side, each with its own plans.
 const client = new Client(folder, undefined);
 const inside = new Client(mkdtempSync(join(folder, 'inside-')), undefined);
-// Joins that the Worker serves at once, where something else than its default is wanted.
-const limit = args.newcomers ? [`(name = "NEWCOMERS_MAX", text = "${Number(args.newcomers)}")`] : [];
 const [worker, ...others] = ours(folder);
-const server = await Server.start([{ ...worker!, bindings: [...(worker!.bindings ?? []), ...limit] }, ...others]);
+const limit = `(name = "NEWCOMERS_MAX", text = "${newcomers}")`;
+const server = await Server.start([{ ...worker!, bindings: [...(worker!.bindings ?? []), limit] }, ...others], { inspect: true });
 const crowd = 'evt_overload';
 const shop = 'evt_shop';
 await makeEvent(server, crowd, 10_000, SHUT);
 await makeEvent(server, shop, 10_000, OPEN);
 
 const closed = { arrivals: { closed: { people: 64 } }, connections: 64 };
-const open = (per_s: number) => ({ arrivals: { open: { per_s } }, connections: CONNECTIONS });
-const out = client.path('acknowledged.tsv');
-const acknowledged = (): number => readFileSync(out, 'utf8').split('\n').length - 2;
+const open = (per_s: number) => ({ arrivals: { open: { per_s } }, connections });
 
 /** People who have been let in to the other event. */
 async function admitted(count: number): Promise<Table> {
@@ -51,53 +59,87 @@ async function admitted(count: number): Promise<Table> {
   return rows;
 }
 
-const seconds = Number(args.seconds);
-/** Memory of its own that the server has, in MiB, ten times in the overload. */
-const memory: number[] = [];
+/** Memory of its own that a server has, in MiB. */
 const ownMib = ({ pid }: Server): number => Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
-const rows = await admitted(INSIDE_PER_S * (seconds + 10));
-const most = await client.run(server, { steps: [steps.join(crowd)], ...closed, warmup_ms: 1000, measure_ms: 3000 });
-const before = Number((await stats()).waiting);
-const measure_ms = seconds * 1000;
-const looking = setInterval(() => memory.push(ownMib(server)), measure_ms / LOOKS);
-const [joins, holds] = await Promise.all([
-  client.run(server, { steps: [steps.join(crowd)], ...open(most.per_s * TIMES_SATURATION), warmup_ms: 0, measure_ms, out, keep: ['waiting_token'] }, true),
-  inside.run(server, { steps: [steps.hold(shop)], ...open(INSIDE_PER_S), warmup_ms: 0, measure_ms, rows }, true),
-]);
-clearInterval(looking);
-const kept = acknowledged();
-const after: Outcome[] = [];
-for (const _ of RECOVERY_S) {
-  after.push(await client.run(server, { steps: [steps.join(crowd)], ...open(most.per_s / 4), warmup_ms: 0, measure_ms: 1000 }, true));
+
+/** Memory as it is, without garbage, and what V8's heap is of it, in MiB. */
+async function memory(of: Server, inspector: Inspector): Promise<string[]> {
+  const before = ownMib(of);
+  // V8 collects on a turn of the event loop, which takes a request.
+  const turns = setInterval(() => void fetch(`http://${of.address}/healthz`).then((answer) => answer.text()), 100);
+  await inspector.ask('HeapProfiler.collectGarbage');
+  clearInterval(turns);
+  const { usedSize } = await inspector.ask('Runtime.getHeapUsage');
+  return [before, ownMib(of), usedSize / 2 ** 20].map((mib) => mib.toFixed(mib < 10 ? 1 : 0));
 }
 
-async function stats(): Promise<{ waiting: number }> {
+/** A session that can collect garbage. */
+async function collector(of: Server): Promise<Inspector> {
+  const inspector = await Inspector.open(of.inspector!, of.name);
+  await inspector.ask('HeapProfiler.enable');
+  return inspector;
+}
+
+/** Joins that were let through, by the table of their tokens. */
+const lines = (path: string): number => readFileSync(path, 'utf8').split('\n').length - 2;
+
+async function waiting(): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  return (await (await fetch(`http://${server.address}/api/v1/queue/stats?event_id=${crowd}`)).json()) as { waiting: number };
+  return ((await (await fetch(`http://${server.address}/api/v1/queue/stats?event_id=${crowd}`)).json()) as { waiting: number }).waiting;
 }
-const waiting = Number((await stats()).waiting) - before - after.reduce((sum, { completed }) => sum + completed, 0);
 
-const row = (name: string, { per_s, steps: [step], unexpected, server_mib }: Outcome): string[] => [
-  name, per_s.toFixed(0), (step?.p50_ms ?? 0).toFixed(0), (step?.p95_ms ?? 0).toFixed(0), JSON.stringify(unexpected), String(server_mib),
-];
-console.log(table(
-  ['', 'served/s', 'P50 ms', 'P95 ms', 'other statuses', 'server MiB'],
-  [
-    row('joins at saturation', most),
-    row(`joins at ${TIMES_SATURATION} times that, ${seconds} s`, joins),
-    row(`holds beside them, ${INSIDE_PER_S}/s`, holds),
-    ...after.map((outcome, i) => row(`joins at a quarter, second ${RECOVERY_S[i]} after`, outcome)),
-  ],
-));
-console.log(`\nmemory every ${seconds / LOOKS} s: ${memory.map((mib) => mib.toFixed(0)).join(', ')} MiB`);
-console.log(`acknowledged during the overload: ${kept}; in the line because of it: ${waiting}${waiting >= kept ? ', nothing lost' : ', LOST'}`);
-if (args.floor) {
-  const floor = await Server.start(plain);
-  const grown: number[] = [];
-  for (let taken = 0; taken < kept; ) {
-    taken += (await client.run(floor, { steps: [steps.plainJoin(crowd)], ...closed, warmup_ms: 0, measure_ms: 2000 })).completed;
-    while (grown.length < Math.min(LOOKS, Math.floor((taken / kept) * LOOKS))) grown.push(ownMib(floor));
-  }
-  console.log(`a plain object that takes as many: ${grown.map((mib) => mib.toFixed(0)).join(', ')} MiB`);
+const saturated = (of: Server, step: Step): Promise<Outcome> => client.run(of, { steps: [step], ...closed, warmup_ms: 1000, measure_ms: 3000 });
+const recover = (per_s: number): Promise<Outcome> =>
+  client.run(server, { steps: [steps.join(crowd)], ...open(per_s), warmup_ms: 0, measure_ms: 1000 }, true);
+
+const ms = (value = 0): string => value.toFixed(0);
+const report: string[][] = [];
+const after: Outcome[] = [];
+const garbage = await collector(server);
+let rows = await admitted(INSIDE_PER_S * (seconds + 10));
+const most = await saturated(server, steps.join(crowd));
+const before = await waiting();
+let kept = 0;
+for (let part = 1; part <= parts; part++) {
+  const out = client.path('acknowledged.tsv');
+  const [joins, holds] = await Promise.all([
+    client.run(server, { steps: [steps.join(crowd)], ...open(most.per_s * TIMES_SATURATION), warmup_ms: 0, measure_ms, out, keep: ['waiting_token'] }, true),
+    inside.run(server, { steps: [steps.hold(shop)], ...open(INSIDE_PER_S), warmup_ms: 0, measure_ms, rows }, true),
+  ]);
+  rows = { ...rows, skip: holds.taken };
+  kept += lines(out);
+  if (part === parts) for (const _ of RECOVERY_S) after.push(await recover(most.per_s / 4));
+  const { 503: shed = 0, ...wrong } = joins.unexpected;
+  const others = JSON.stringify([wrong, holds.unexpected]);
+  report.push([
+    String(part), ms(joins.per_s), ms(shed / joins.seconds), String(joins.unanswered), String(holds.completed), ms(holds.steps[0]?.p50_ms),
+    ms(holds.steps[0]?.p95_ms), others, ...(await memory(server, garbage)),
+  ]);
 }
-process.exit(waiting >= kept ? 0 : 1);
+const inLine = (await waiting()) - before - after.reduce((sum, { completed }) => sum + completed, 0);
+
+console.log(`joins at saturation: ${ms(most.per_s)}/s, P95 ${ms(most.steps[0]?.p95_ms)} ms. At ${TIMES_SATURATION} times that over ${connections} connections, ${newcomers} newcomers at once, in parts of ${measure_ms / 1000} s:\n`);
+console.log(table(
+  ['part', 'joins/s', '503/s', 'without answer', `holds, ${INSIDE_PER_S}/s`, 'P50 ms', 'P95 ms', 'other statuses', 'MiB', 'collected', 'V8'],
+  report,
+));
+console.log(`\nafter it, at a quarter of saturation:\n\n${table(
+  ['second', 'joins/s', 'P50 ms', 'P95 ms', 'other statuses'],
+  after.map(({ per_s, steps: [step], unexpected }, i) => [String(RECOVERY_S[i]), ms(per_s), ms(step?.p50_ms), ms(step?.p95_ms), JSON.stringify(unexpected)]),
+)}`);
+console.log(`\nacknowledged during the overload: ${kept}; in the line because of it: ${inLine}${inLine >= kept ? ', nothing lost' : ', LOST'}`);
+
+if (args.floor) {
+  server.stop();
+  const floor = await Server.start(plain, { inspect: true });
+  const swept = await collector(floor);
+  const step = steps.plainJoin(crowd);
+  const { per_s } = await saturated(floor, step);
+  const grown: string[][] = [];
+  for (let part = 1; part <= parts; part++) {
+    const joins = await client.run(floor, { steps: [step], ...open(per_s * TIMES_SATURATION), warmup_ms: 0, measure_ms }, true);
+    grown.push([String(part), ms(joins.per_s), String(joins.unanswered), ...(await memory(floor, swept))]);
+  }
+  console.log(`\na plain object at ${TIMES_SATURATION} times its saturation of ${ms(per_s)}/s:\n\n${table(['part', 'joins/s', 'without answer', 'MiB', 'collected', 'V8'], grown)}`);
+}
+process.exit(inLine >= kept ? 0 : 1);

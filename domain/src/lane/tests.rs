@@ -279,7 +279,7 @@ fn several_requests_of_one_caller_get_one_place_even_while_its_batch_is_out() {
     let conflict = gathering.join(&Join { fingerprint: Hash128(9), ..join(1, 2) }, "other request");
     assert_eq!(conflict, Err(("other request", Refusal::IdempotencyConflict)));
     let reply = reply(20, &[]);
-    assert_eq!(gathering.to_store(&reply).unwrap().placed[0].keys.0.len(), 2);
+    assert_eq!(gathering.to_store(&reply).unwrap().placed[0].keys.iter().count(), 2);
     let place = joined(20, 7);
     assert_eq!(
         told(gathering.arrive(&reply)),

@@ -10,34 +10,57 @@ const BATCH: u32 = 256;
 const HOLDS: u32 = 10_000;
 const ENTRIES: u32 = 4096;
 
-/// A batch of joins: looked up in the lane, numbered by the queue, stored in the lane; and the three together.
+/// A batch of people who were never seen: looked up in a lane that is full, numbered by the queue, stored in the lane; and the
+/// three together. Lane and queue stay the same, batch after batch.
 fn joins(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("joins");
     group.throughput(Throughput::Elements(BATCH.into()));
-    let (lane, line) = (fixture::lane(), fixture::line());
-    let first = lane::KNOWN_MAX as u64 + 1;
-    let people: Vec<_> = (first..first + u64::from(BATCH)).map(|number| lane::Command::Join(fixture::joiner(number))).collect();
-    let batch = fixture::batch(1, BATCH);
-    let numbered = fixture::numbered(2, first, BATCH.into());
-    let look_up = |lane: &lane::Lane| people.iter().for_each(|join| drop(black_box(lane.decide(join, NOW))));
+    let (mut lane, mut line) = (fixture::lane(), fixture::line());
+    let first = |seq: u64| (lane::KNOWN_MAX as u64 + 1) + seq * u64::from(BATCH);
+    let people = |seq: u64| -> Vec<_> {
+        (first(seq)..first(seq + 1)).map(|number| lane::Command::Join(fixture::joiner(number))).collect()
+    };
+    let numbered = |seq: u64| fixture::numbered(seq, first(seq), BATCH.into());
+    let look_up = |lane: &lane::Lane, people: &[lane::Command]| {
+        people.iter().for_each(|join| drop(black_box(lane.decide(join, NOW))));
+    };
+    let mut sequence = 0;
+    let mut next = || {
+        sequence += 1;
+        sequence
+    };
 
-    group.bench_function("looked up in the lane", |bencher| bencher.iter(|| look_up(&lane)));
+    let strangers = people(1);
+    group.bench_function("looked up in the lane", |bencher| bencher.iter(|| look_up(&lane, &strangers)));
     group.bench_function("numbered by the queue", |bencher| {
-        bencher.iter_batched_ref(|| line.clone(), |line| black_box(done(line, &batch)), BatchSize::SmallInput);
-    });
-    let roomy = fixture::lane_of(u64::from(BATCH));
-    for (state, lane) in [("with room", &roomy), ("full", &lane)] {
-        group.bench_function(format!("stored in a lane, {state}"), |bencher| {
-            bencher.iter_batched_ref(|| lane.clone(), |lane| black_box(done(lane, &numbered)), BatchSize::SmallInput);
-        });
-    }
-    group.bench_function("all of it, a full lane", |bencher| {
         bencher.iter_batched_ref(
-            || (lane.clone(), line.clone()),
-            |(lane, line)| {
-                look_up(lane);
-                black_box(done(line, &batch));
-                black_box(done(lane, &numbered));
+            || fixture::batch(next(), BATCH),
+            |batch| black_box(done(&mut line, batch)),
+            BatchSize::SmallInput,
+        );
+    });
+    let mut stored = 1;
+    let mut next_stored = || {
+        stored += 1;
+        stored
+    };
+    group.bench_function("stored in the lane", |bencher| {
+        bencher.iter_batched_ref(
+            || numbered(next_stored()),
+            |numbered| black_box(done(&mut lane, numbered)),
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("all of it", |bencher| {
+        bencher.iter_batched_ref(
+            || {
+                let seq = next_stored();
+                (people(seq), fixture::batch(next(), BATCH), numbered(seq))
+            },
+            |(people, batch, numbered)| {
+                look_up(&lane, people);
+                black_box(done(&mut line, batch));
+                black_box(done(&mut lane, numbered));
             },
             BatchSize::SmallInput,
         );

@@ -358,6 +358,7 @@ impl<'a> Driver<'a> {
             dry: self.dry,
             steps,
             unexpected: self.unexpected,
+            unanswered: self.in_flight,
             complaint: self.complaint,
             client_cpu: until.client_us.saturating_sub(from.client_us) as f64 / micros,
             server_cpu_us: server_us.filter(|_| completed > 0).map(|us| us / completed as f64),

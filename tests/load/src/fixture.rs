@@ -201,15 +201,9 @@ pub fn joiner(number: u64) -> lane::Join {
 /// A lane that knows its event, and as many callers as it keeps in memory.
 #[must_use]
 pub fn lane() -> lane::Lane {
-    lane_of(lane::KNOWN_MAX as u64)
-}
-
-/// A lane that knows its event and so many callers, the first ones.
-#[must_use]
-pub fn lane_of(callers: u64) -> lane::Lane {
     let mut lane = lane::Lane::default();
     done(&mut lane, &lane::Command::Configure(Box::new(event(10_000))));
-    done(&mut lane, &numbered(1, 1, callers));
+    done(&mut lane, &numbered(1, 1, lane::KNOWN_MAX as u64));
     lane
 }
 

@@ -82,6 +82,8 @@ pub struct Outcome {
     pub steps: Vec<Figures>,
     /// Other statuses and how often; 0 is a broken connection. The whole run, warm-up and all.
     pub unexpected: BTreeMap<u16, u64>,
+    /// Requests that had no answer five seconds after the last one was sent. The whole run, warm-up and all.
+    pub unanswered: usize,
     /// The body of the first unexpected answer.
     pub complaint: Option<String>,
     /// Share of one core that this client used itself.
