@@ -2,7 +2,7 @@
 # The figures; what is measured and how is in docs/BENCHMARKS.md.
 #   (nothing)            the built Worker against its floors: --rounds N, --quick, --crowd PEOPLE,…, --nice=-10, --no-build
 #   --profile WORK       where the processor time of status, join, enter, hold or pay goes
-#   --overload           three times as many joins as are served: --seconds N --newcomers N, --floor for the memory of a plain object
+#   --overload           three times as many joins as are served: --seconds N --parts N --newcomers N --connections N, --floor for a plain object
 #   --rules              the rules alone, native: criterion and memory; the rest goes to criterion
 #   --objects            what each object takes by itself, without the gateway: --rounds N
 #   --shards             what a hold takes over several shards: --rounds N
@@ -28,9 +28,11 @@ case "${1:-}" in
     ;;
   --rules)
     shift
-    CARGO_TERM_COLOR=never cargo bench --quiet -p load --features bench --bench rules -- "$@"
-    cargo run --quiet -p load --profile bench-client --bin memory
-    exec cargo run --quiet -p load --profile bench-client --bin shards
+    CARGO_TERM_COLOR=never cargo bench --quiet -p rules --features bench --bench rules -- "$@"
+    cargo run --quiet -p rules --profile bench-client --bin memory
+    cargo build --quiet -p rules --profile bench-client --bin memory --target wasm32-unknown-unknown
+    node tests/bench/memory.ts target/wasm32-unknown-unknown/bench-client/memory.wasm
+    exec cargo run --quiet -p rules --profile bench-client --bin shards
     ;;
 esac
 

@@ -136,10 +136,18 @@ export class Server {
     return this.#miniflare;
   }
 
-  /** Stops, and starts again on the same storage. */
-  async restart(): Promise<void> {
+  /** Stops, and starts again on the same storage; `meanwhile` has it to itself. */
+  async restart(meanwhile = (): void => {}): Promise<void> {
     await this.#running.dispose();
+    meanwhile();
     await this.start();
+  }
+
+  /** The database files of all objects of a class. */
+  files(className: string): string[] {
+    return readdirSync(this.folder, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.includes(className) && path.endsWith('.sqlite') && !path.endsWith('metadata.sqlite'))
+      .map((path) => join(this.folder, path));
   }
 
   /** Kills workerd in the middle of whatever it does; Miniflare starts it again on the same storage. */

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { granted, refused, type Answer, type Caller } from './client.ts';
 import { serve } from './harness.ts';
@@ -62,6 +63,41 @@ test('everything acknowledged is there after a restart', async () => {
   const before = await look();
   await server.restart();
   assert.deepEqual(await look(), before);
+});
+
+test('an admission that ended long ago is forgotten when its inventory starts, a later one is not', async () => {
+  const event = await server.event();
+  const buyer = server.user();
+  await buyer.buys(event, { seat_ids: ['A-1-1'] });
+  const HOUR_MS = 3_600_000;
+  const [early, late] = [1_000_000, 1_000_001];
+  /** The inventory of the event, whose file is the one that knows it. */
+  const inventory = <T>(work: (database: DatabaseSync) => T): T => {
+    for (const file of server.files('InventoryObject')) {
+      const database = new DatabaseSync(file);
+      try {
+        const mine = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'event'").get() && database.prepare('SELECT body FROM event').get();
+        if (mine && String(mine.body).includes(event)) return work(database);
+      } finally {
+        database.close();
+      }
+    }
+    throw new Error('no inventory knows the event');
+  };
+  const numbers = (database: DatabaseSync): unknown[] =>
+    database.prepare('SELECT number FROM ended_admissions ORDER BY number').all().map(({ number }) => number);
+  let ended: unknown[] = [];
+  await server.restart(() => inventory((database) => {
+    ended = numbers(database);
+    const { newest } = database.prepare('SELECT max(ends_at) AS newest FROM ended_admissions').get() as { newest: number };
+    const insert = database.prepare('INSERT INTO ended_admissions VALUES (?, ?)');
+    insert.run(early, newest - 2 * HOUR_MS);
+    insert.run(late, newest - HOUR_MS);
+  }));
+  assert.equal(ended.length, 1, 'the admission of who bought has ended');
+  granted(await anyone.get(`/events/${event}/seats`));
+  granted(await buyer.get(`/reservations?event_id=${event}`));
+  await server.restart(() => inventory((database) => assert.deepEqual(numbers(database), [...ended, late])));
 });
 
 test('everything acknowledged is there after workerd was killed', async () => {

@@ -28,6 +28,8 @@ const { values: args } = parseArgs({
 });
 const TIMES_SATURATION = 3;
 const INSIDE_PER_S = 10;
+/** How long holds keep the event loop turning while garbage is collected. */
+const TURNS_S = 3;
 const RECOVERY_S = [1, 2, 3, 4, 5];
 const [seconds, parts, connections, newcomers] = [args.seconds, args.parts, args.connections, args.newcomers].map(Number) as [number, number, number, number];
 const measure_ms = (seconds * 1000) / parts;
@@ -62,23 +64,22 @@ async function admitted(count: number): Promise<Table> {
 /** Memory of its own that a server has, in MiB. */
 const ownMib = ({ pid }: Server): number => Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
 
-/** Memory as it is, without garbage, and what V8's heap is of it, in MiB. */
-async function memory(of: Server, inspector: Inspector): Promise<string[]> {
+/** Memory as it is, without garbage, and what the heap of the first of `heaps` is of it, in MiB. `turns` keeps all of them busy. */
+async function memory(of: Server, heaps: Inspector[], turns: () => Promise<unknown>): Promise<string[]> {
   const before = ownMib(of);
   // V8 collects on a turn of the event loop, which takes a request.
-  const turns = setInterval(() => void fetch(`http://${of.address}/healthz`).then((answer) => answer.text()), 100);
-  await inspector.ask('HeapProfiler.collectGarbage');
-  clearInterval(turns);
-  const { usedSize } = await inspector.ask('Runtime.getHeapUsage');
+  await Promise.all([turns(), ...heaps.map((heap) => heap.ask('HeapProfiler.collectGarbage'))]);
+  const { usedSize } = await heaps[0]!.ask('Runtime.getHeapUsage');
   return [before, ownMib(of), usedSize / 2 ** 20].map((mib) => mib.toFixed(mib < 10 ? 1 : 0));
 }
 
-/** A session that can collect garbage. */
-async function collector(of: Server): Promise<Inspector> {
-  const inspector = await Inspector.open(of.inspector!, of.name);
-  await inspector.ask('HeapProfiler.enable');
-  return inspector;
-}
+/** Sessions that can collect the garbage of a server's Workers. */
+const collectors = (of: Server, ...workers: string[]): Promise<Inspector[]> =>
+  Promise.all(workers.map(async (name) => {
+    const heap = await Inspector.open(of.inspector!, name);
+    await heap.ask('HeapProfiler.enable');
+    return heap;
+  }));
 
 /** Joins that were let through, by the table of their tokens. */
 const lines = (path: string): number => readFileSync(path, 'utf8').split('\n').length - 2;
@@ -92,28 +93,34 @@ const saturated = (of: Server, step: Step): Promise<Outcome> => client.run(of, {
 const recover = (per_s: number): Promise<Outcome> =>
   client.run(server, { steps: [steps.join(crowd)], ...open(per_s), warmup_ms: 0, measure_ms: 1000 }, true);
 
+/** Those inside hold seats for so long. */
+async function holds(measure_ms: number): Promise<Outcome> {
+  const outcome = await inside.run(server, { steps: [steps.hold(shop)], ...open(INSIDE_PER_S), warmup_ms: 0, measure_ms, rows }, true);
+  rows = { ...rows, skip: outcome.taken };
+  return outcome;
+}
+
 const ms = (value = 0): string => value.toFixed(0);
 const report: string[][] = [];
 const after: Outcome[] = [];
-const garbage = await collector(server);
-let rows = await admitted(INSIDE_PER_S * (seconds + 10));
+const heaps = await collectors(server, worker!.name, ...others.map(({ name }) => name));
+let rows = await admitted(INSIDE_PER_S * (seconds + 10 + parts * TURNS_S));
 const most = await saturated(server, steps.join(crowd));
 const before = await waiting();
 let kept = 0;
 for (let part = 1; part <= parts; part++) {
   const out = client.path('acknowledged.tsv');
-  const [joins, holds] = await Promise.all([
+  const [joins, beside] = await Promise.all([
     client.run(server, { steps: [steps.join(crowd)], ...open(most.per_s * TIMES_SATURATION), warmup_ms: 0, measure_ms, out, keep: ['waiting_token'] }, true),
-    inside.run(server, { steps: [steps.hold(shop)], ...open(INSIDE_PER_S), warmup_ms: 0, measure_ms, rows }, true),
+    holds(measure_ms),
   ]);
-  rows = { ...rows, skip: holds.taken };
   kept += lines(out);
   if (part === parts) for (const _ of RECOVERY_S) after.push(await recover(most.per_s / 4));
   const { 503: shed = 0, ...wrong } = joins.unexpected;
-  const others = JSON.stringify([wrong, holds.unexpected]);
+  const other = JSON.stringify([wrong, beside.unexpected]);
   report.push([
-    String(part), ms(joins.per_s), ms(shed / joins.seconds), String(joins.unanswered), String(holds.completed), ms(holds.steps[0]?.p50_ms),
-    ms(holds.steps[0]?.p95_ms), others, ...(await memory(server, garbage)),
+    String(part), ms(joins.per_s), ms(shed / joins.seconds), String(joins.unanswered), String(beside.completed), ms(beside.steps[0]?.p50_ms),
+    ms(beside.steps[0]?.p95_ms), other, ...(await memory(server, heaps, () => holds(TURNS_S * 1000))),
   ]);
 }
 const inLine = (await waiting()) - before - after.reduce((sum, { completed }) => sum + completed, 0);
@@ -132,13 +139,13 @@ console.log(`\nacknowledged during the overload: ${kept}; in the line because of
 if (args.floor) {
   server.stop();
   const floor = await Server.start(plain, { inspect: true });
-  const swept = await collector(floor);
+  const heap = await collectors(floor, floor.name);
   const step = steps.plainJoin(crowd);
   const { per_s } = await saturated(floor, step);
   const grown: string[][] = [];
   for (let part = 1; part <= parts; part++) {
     const joins = await client.run(floor, { steps: [step], ...open(per_s * TIMES_SATURATION), warmup_ms: 0, measure_ms }, true);
-    grown.push([String(part), ms(joins.per_s), String(joins.unanswered), ...(await memory(floor, swept))]);
+    grown.push([String(part), ms(joins.per_s), String(joins.unanswered), ...(await memory(floor, heap, () => saturated(floor, step)))]);
   }
   console.log(`\na plain object at ${TIMES_SATURATION} times its saturation of ${ms(per_s)}/s:\n\n${table(['part', 'joins/s', 'without answer', 'MiB', 'collected', 'V8'], grown)}`);
 }

@@ -7,7 +7,6 @@
 pub mod clock;
 mod connection;
 pub mod driver;
-pub mod fixture;
 pub mod frames;
 mod http;
 pub mod model;

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use domain::{inventory, lane, machine::Machine, queue};
-use load::fixture::{self, NOW, done};
+use rules::{self as fixture, NOW, done};
 
 const BATCH: u32 = 256;
 const HOLDS: u32 = 10_000;

@@ -1,5 +1,6 @@
-//! How much memory the rules need per seat, hold and place, counted by the allocator. On 64 bits; Wasm has 32, so that
-//! every pointer and length takes half as much there.
+//! How much memory the rules need per seat, hold and place, counted by the allocator: what is asked for, with the header and
+//! the rounding of each piece. Natively pointers and lengths are of 64 bits; in Wasm, where the platform runs, of 32:
+//! `tests/bench/memory.ts` runs this there.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -7,22 +8,28 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use load::fixture::{self, done};
+use rules::{self as fixture, done};
 
 struct Counting;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
+/// What a piece takes, as the system's allocators have it, natively and in Wasm: a header of one word, whole pairs of words.
+const fn taken(layout: Layout) -> usize {
+    const WORD: usize = size_of::<usize>();
+    (layout.size() + WORD).next_multiple_of(2 * WORD)
+}
+
 // SAFETY: everything is left to the system's allocator; only sizes are counted.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE.fetch_add(layout.size(), Relaxed);
+        IN_USE.fetch_add(taken(layout), Relaxed);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Relaxed);
+        IN_USE.fetch_sub(taken(layout), Relaxed);
         // SAFETY: the memory came from `alloc` above, with this layout.
         unsafe { System.dealloc(memory, layout) }
     }
@@ -38,16 +45,31 @@ fn kept<T>(make: impl FnOnce() -> T) -> (T, usize) {
     (made, IN_USE.load(Relaxed) - before)
 }
 
+#[cfg(not(target_family = "wasm"))]
 #[expect(clippy::print_stdout, reason = "the figures go to the caller")]
-fn row(what: &str, bytes: usize, of: u64, unit: &str) {
-    let mib = bytes as f64 / f64::from(1 << 20);
-    println!("| {what:<44} | {mib:>8.2} | {:>10.1} per {unit:<5} |", bytes as f64 / of as f64);
+fn print(line: &str) {
+    println!("{line}");
 }
 
-#[expect(clippy::print_stdout, reason = "the figures go to the caller")]
+/// Wasm alone has nowhere to print: the host takes the text where it lies.
+#[cfg(target_family = "wasm")]
+fn print(line: &str) {
+    #[link(wasm_import_module = "host")]
+    unsafe extern "C" {
+        safe fn print(at: *const u8, bytes: usize);
+    }
+    print(line.as_ptr(), line.len());
+}
+
+fn row(what: &str, bytes: usize, of: u64, unit: &str) {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    print(&format!("| {what:<44} | {mib:>8.2} | {:>10.1} per {unit:<5} |", bytes as f64 / of as f64));
+}
+
 fn main() {
-    println!("| {:<44} | {:>8} | {:>20} |", "memory of the rules", "MiB", "bytes");
-    println!("|{:-<46}|{:->9}:|{:->21}:|", "", "", "");
+    let bits = format!("memory of the rules, {} bits", usize::BITS);
+    print(&format!("| {bits:<44} | {:>8} | {:>20} |", "MiB", "bytes"));
+    print(&format!("|{:-<46}|{:->9}:|{:->21}:|", "", "", ""));
     for seats in [50_000, 200_000] {
         let (inventory, bytes) = kept(|| fixture::inventory(seats));
         row(&format!("inventory of {seats} free seats"), bytes, seats.into(), "seat");
