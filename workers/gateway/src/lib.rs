@@ -103,8 +103,9 @@ struct Arrival {
     notes: Rc<Notes>,
 }
 
-/// Before the first request. What every answer needs is handed over once; and what runs our futures asks the platform for a microtask each time one wakes. The platform's
-/// own way to it was 7 % of a join by the profile; a resolved promise, which is used where there is no such way, is less.
+/// Before the first request. What every answer needs is handed over once; and what runs our futures asks the platform for a
+/// microtask each time one wakes. The platform's own way to it was 7 % of a join by the profile; a resolved promise, which is
+/// used where there is no such way, is less.
 #[event(start)]
 fn start() {
     edge::begin(inbound::HEADERS, inbound::HEADERS_OF_EVERY, reply::ALWAYS);
