@@ -24,29 +24,22 @@ fn joins(criterion: &mut Criterion) {
     let look_up = |lane: &lane::Lane, people: &[lane::Command]| {
         people.iter().for_each(|join| drop(black_box(lane.decide(join, NOW))));
     };
-    let mut sequence = 0;
-    let mut next = || {
-        sequence += 1;
-        sequence
-    };
+    // Sequences of the batches of the queue, and of those of the lane, which has stored one.
+    let (mut to_number, mut to_store) = (1_u64.., 2_u64..);
+    let next = |sequences: &mut std::ops::RangeFrom<u64>| sequences.next().expect("they have no end");
 
     let strangers = people(1);
     group.bench_function("looked up in the lane", |bencher| bencher.iter(|| look_up(&lane, &strangers)));
     group.bench_function("numbered by the queue", |bencher| {
         bencher.iter_batched_ref(
-            || fixture::batch(next(), BATCH),
+            || fixture::batch(next(&mut to_number), BATCH),
             |batch| black_box(done(&mut line, batch)),
             BatchSize::SmallInput,
         );
     });
-    let mut stored = 1;
-    let mut next_stored = || {
-        stored += 1;
-        stored
-    };
     group.bench_function("stored in the lane", |bencher| {
         bencher.iter_batched_ref(
-            || numbered(next_stored()),
+            || numbered(next(&mut to_store)),
             |numbered| black_box(done(&mut lane, numbered)),
             BatchSize::SmallInput,
         );
@@ -54,8 +47,8 @@ fn joins(criterion: &mut Criterion) {
     group.bench_function("all of it", |bencher| {
         bencher.iter_batched_ref(
             || {
-                let seq = next_stored();
-                (people(seq), fixture::batch(next(), BATCH), numbered(seq))
+                let seq = next(&mut to_store);
+                (people(seq), fixture::batch(next(&mut to_number), BATCH), numbered(seq))
             },
             |(people, batch, numbered)| {
                 look_up(&lane, people);
