@@ -5,7 +5,6 @@
 #   --overload           three times as many joins as are served: --seconds N --parts N --newcomers N --connections N, --floor for a plain object
 #   --rules              the rules alone, native: criterion and memory; the rest goes to criterion
 #   --objects            what each object takes by itself, without the gateway: --rounds N
-#   --shards             what a hold takes over several shards: --rounds N
 #   --start              how long the Worker takes to start: --rounds N
 #   --live               how soon seats and places reach thousands of sockets: --seats N,… --places N,…
 #   --web                times and frames of the pages in a browser, judged by their budgets
@@ -31,8 +30,7 @@ case "${1:-}" in
     CARGO_TERM_COLOR=never cargo bench --quiet -p rules --features bench --bench rules -- "$@"
     cargo run --quiet -p rules --profile bench-client --bin memory
     cargo build --quiet -p rules --profile bench-client --bin memory --target wasm32-unknown-unknown
-    node tests/bench/memory.ts target/wasm32-unknown-unknown/bench-client/memory.wasm
-    exec cargo run --quiet -p rules --profile bench-client --bin shards
+    exec node tests/bench/memory.ts target/wasm32-unknown-unknown/bench-client/memory.wasm
     ;;
 esac
 
@@ -55,6 +53,5 @@ case "${args[0]:-}" in
   --overload) exec node tests/bench/overload.ts "${args[@]:1}" ;;
   --objects) exec node tests/bench/objects.ts "${args[@]:1}" ;;
   --start) exec node tests/bench/start.ts "${args[@]:1}" ;;
-  --shards) exec node tests/bench/shards.ts "${args[@]:1}" ;;
   *) exec node tests/bench/run.ts ${args[@]+"${args[@]}"} ;;
 esac

@@ -36,27 +36,16 @@ add "cargo test" "$status" "$p" "$f"
 
 files=()
 while IFS= read -r file; do files+=("$file"); done < <(find tests -name node_modules -prune -o -name '*.test.ts' -print 2>/dev/null | LC_ALL=C sort)
-# node_tests WHAT FILE...
-node_tests() {
-  local what=$1 counts=$TOOLS/node-test-counts status=0 p=0 f=0
-  shift
-  say test "$what ($# files)"
+if [ ${#files[@]} -gt 0 ]; then
+  say test "node --test (${#files[@]} files)"
+  counts=$TOOLS/node-test-counts status=0 p=0 f=0
   rm -f "$counts"
   CHROMIUM_BIN=${CHROMIUM_BIN:-$(browser)} \
     node --test --test-concurrency=2 --test-timeout=600000 \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=./scripts/test-counts.mjs --test-reporter-destination="$counts" \
-    "$@" || status=$?
+    "${files[@]}" || status=$?
   if [ -s "$counts" ]; then read -r p f <"$counts"; elif [ "$status" = 0 ]; then status=70; fi
-  add "$what" "$status" "$p" "$f"
-}
-# What buyers do, on events whose inventory is spread over several objects.
-spread=()
-for name in reservations payments expiry contention admission idempotency moves funnel restart crash admin; do
-  spread+=("tests/$name.test.ts")
-done
-if [ ${#files[@]} -gt 0 ]; then
-  node_tests "node --test" "${files[@]}"
-  SHARDS=3 node_tests "node --test, events of three shards" "${spread[@]}"
+  add "node --test" "$status" "$p" "$f"
 fi
 finish

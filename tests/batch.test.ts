@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { granted, refused, type Caller } from './client.ts';
-import { serve, SHARDS } from './harness.ts';
+import { serve } from './harness.ts';
 import { until } from './until.ts';
 
 const CROWD = 80;
@@ -45,8 +45,7 @@ test('who enters and holds among many gets the answer to what they asked', async
   for (const [index, answer] of answers.entries()) {
     if (answer.status !== 201) assert.deepEqual(refused(answer, 409, 'SEAT_TAKEN').details.seat_ids, [seatOf(index)]);
   }
-  // What is held on an event of several shards is asked alone.
-  assert.equal((await batched('INVENTORY')) > before, SHARDS === 1);
+  assert.ok((await batched('INVENTORY')) > before, 'some of all travelled together');
 });
 
 /** Joins and goes away after so long; whether before the answer was there. */

@@ -52,9 +52,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(sign
 
 export type EventSettings = Record<string, any>;
 
-/** Over how many objects the inventory of every event of these tests is spread; `SHARDS=3 node --test …` tries the same. */
-export const SHARDS = Number(process.env.SHARDS ?? 1);
-
 /** A small event on sale: section A with 5 rows of 10 seats at 10000, everybody let in at once. */
 export const SMALL: EventSettings = {
   name: 'Test',
@@ -214,8 +211,7 @@ export class Server {
   async event(settings: EventSettings = {}): Promise<string> {
     const id = `evt_${randomBytes(6).toString('hex')}`;
     const { queue, ...rest } = settings;
-    const body = { ...SMALL, ...(SHARDS > 1 && { shards: SHARDS }), ...rest, queue: { ...SMALL.queue, ...queue } };
-    granted(await this.admin.put(`/admin/events/${id}`, body), 201);
+    granted(await this.admin.put(`/admin/events/${id}`, { ...SMALL, ...rest, queue: { ...SMALL.queue, ...queue } }), 201);
     return id;
   }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { granted, SOON_MS } from './client.ts';
-import { serve, SHARDS } from './harness.ts';
+import { serve } from './harness.ts';
 import { Watcher } from './live.ts';
 import { until } from './until.ts';
 
@@ -93,7 +93,7 @@ describe('/events/{id}/live', () => {
     again.close();
   });
 
-  test('a new map is told as a snapshot with a new epoch', { skip: SHARDS > 1 && 'a spread event keeps every seat' }, async () => {
+  test('a new map is told as a snapshot with a new epoch', async () => {
     const event = await server.event();
     const watcher = seats(event);
     const { epoch } = await watcher.sees('the snapshot', ({ type }) => type === 'snapshot');

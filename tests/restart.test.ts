@@ -66,7 +66,7 @@ test('everything acknowledged is there after a restart', async () => {
 });
 
 test('an admission that ended long ago is forgotten when its inventory starts, a later one is not', async () => {
-  const event = await server.event({ shards: 1 });
+  const event = await server.event();
   const buyer = server.user();
   await buyer.buys(event, { seat_ids: ['A-1-1'] });
   const HOUR_MS = 3_600_000;

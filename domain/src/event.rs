@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::EventId,
     money::{Amount, Currency},
-    spread::SHARDS_MAX,
     time::{Millis, Timestamp},
 };
 
@@ -258,17 +257,10 @@ pub struct Event {
     pub max_seats_per_reservation: u32,
     /// Seats one user may hold and own in all.
     pub max_seats_per_user: u32,
-    /// Inventory objects that its sections are spread over, 1 to [`SHARDS_MAX`]; see [`crate::spread`].
-    #[serde(default = "one")]
-    pub shards: u32,
     /// Admission settings.
     pub queue: QueueSettings,
     /// The sections, in map order.
     pub sections: Vec<Section>,
-}
-
-const fn one() -> u32 {
-    1
 }
 
 impl Event {
@@ -330,7 +322,6 @@ pub struct EventBody {
     hold_ttl_sec: Option<u32>,
     max_seats_per_reservation: Option<u32>,
     max_seats_per_user: Option<u32>,
-    shards: Option<u32>,
     #[serde(default)]
     queue: QueuePatch,
     sections: Vec<SectionBody>,
@@ -352,12 +343,6 @@ impl EventBody {
     #[must_use]
     pub const fn names_lanes(&self) -> bool {
         self.queue.lanes.is_some()
-    }
-
-    /// Whether the body says how many shards there are.
-    #[must_use]
-    pub const fn names_shards(&self) -> bool {
-        self.shards.is_some()
     }
 
     /// Checks the body and completes it; `now` is the default opening time.
@@ -383,7 +368,6 @@ impl EventBody {
             hold_ttl_sec: bounded("hold_ttl_sec", self.hold_ttl_sec, 60, 3600)?,
             max_seats_per_reservation: bounded("max_seats_per_reservation", self.max_seats_per_reservation, 10, 100)?,
             max_seats_per_user: bounded("max_seats_per_user", self.max_seats_per_user, 10, 1000)?,
-            shards: bounded("shards", self.shards, 1, SHARDS_MAX)?,
             queue: queue_settings(&self.queue)?,
             sections: sections.collect::<Result<_, _>>()?,
         };

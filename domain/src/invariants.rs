@@ -7,7 +7,6 @@
 //!
 //! Nothing here runs in production.
 
-mod book;
 mod line;
 mod money;
 mod seats;
@@ -19,7 +18,7 @@ pub use self::{
     money::MoneyWitness,
     seats::{Booking, SeatsWitness},
 };
-use crate::{hash::Hash128, id::PaymentIntentId, inventory, lane, payment, queue, spread::Part, time::Millis};
+use crate::{hash::Hash128, id::PaymentIntentId, inventory, lane, payment, queue, time::Millis};
 
 /// A promise of the design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,15 +130,7 @@ impl Witness {
     /// # Errors
     /// A promise was broken.
     pub fn inventory_saved(&mut self, changes: &[inventory::Change], now: Millis) -> Verdict {
-        self.part_saved(Part::Root, changes, now)
-    }
-
-    /// A part of the inventory saved `changes` in one commit, decided at `now` by its clock.
-    ///
-    /// # Errors
-    /// A promise was broken.
-    pub fn part_saved(&mut self, part: Part, changes: &[inventory::Change], now: Millis) -> Verdict {
-        self.seats.saved(part, changes, (!self.alone).then_some(&self.money), now)
+        self.seats.saved(changes, (!self.alone).then_some(&self.money), now)
     }
 
     /// A payment intent saved `changes` in one commit.

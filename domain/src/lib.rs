@@ -35,6 +35,5 @@ pub mod payment;
 pub mod queue;
 pub mod refusal;
 pub mod seat_map;
-pub mod spread;
 pub mod stock;
 pub mod time;

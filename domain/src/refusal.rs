@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{inventory::claim::Needed, time::Timestamp};
+use crate::time::Timestamp;
 
 /// Why a command was not carried out. The gateway alone turns it into a status and a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,9 +10,6 @@ use crate::{inventory::claim::Needed, time::Timestamp};
 pub enum Refusal {
     /// The object has no configuration yet; whoever asked sends it and asks again. Never reaches a client.
     Unconfigured,
-    /// Seats of other shards must be claimed first; whoever asked does so and asks again. Never reaches a client.
-    #[serde(skip)]
-    MustClaim(Box<Needed>),
     /// The same key came with another request.
     IdempotencyConflict,
     /// A buffer or table is at its bound; nothing was changed and the request may be sent again.
@@ -91,7 +88,7 @@ impl Refusal {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Unconfigured | Self::MustClaim(_) => "UNAVAILABLE",
+            Self::Unconfigured => "UNAVAILABLE",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::Overloaded => "OVERLOADED",
             Self::Invalid { .. } => "INVALID_REQUEST",

@@ -27,10 +27,8 @@ pub enum Object {
     Lane(EventId, u32),
     /// The line of an event.
     Queue(EventId),
-    /// The seats of an event; the book of them where it is spread over shards.
+    /// The seats of an event.
     Inventory(EventId),
-    /// One of the shards of an event's inventory.
-    Shard(EventId, u32),
     /// A payment intent.
     Payment(PaymentIntentId),
     /// One of those that hold the sockets of an event.
@@ -44,7 +42,7 @@ impl Object {
         match self {
             Self::Lane(..) => "LANE",
             Self::Queue(_) => "QUEUE",
-            Self::Inventory(_) | Self::Shard(..) => "INVENTORY",
+            Self::Inventory(_) => "INVENTORY",
             Self::Payment(_) => "PAYMENT",
             Self::Live(..) => "LIVE",
         }
@@ -54,15 +52,13 @@ impl Object {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Lane(event_id, index) | Self::Live(event_id, index) | Self::Shard(event_id, index) => {
-                format!("{event_id}/{index}")
-            }
+            Self::Lane(event_id, index) | Self::Live(event_id, index) => format!("{event_id}/{index}"),
             Self::Queue(event_id) | Self::Inventory(event_id) => event_id.to_string(),
             Self::Payment(intent) => intent.to_string(),
         }
     }
 
-    /// The event and index of a lane, of a shard, or of one that holds sockets, by its name.
+    /// The event and index of a lane, or of one that holds sockets, by its name.
     #[must_use]
     pub fn indexed(name: &str) -> Option<(EventId, u32)> {
         let (event_id, index) = name.rsplit_once('/')?;

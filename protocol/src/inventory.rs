@@ -1,9 +1,5 @@
 //! An inventory: after deciding, carries out what the command owes to others, and sends its outbox in order.
 
-mod book;
-mod claims;
-mod words;
-
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
@@ -22,13 +18,10 @@ use domain::{
     machine::{Answer, Outcome, Store},
     queue::Command as QueueCommand,
     refusal::Refusal,
-    spread::Part,
     time::Millis,
 };
 use futures_channel::oneshot::{self, Sender};
 use serde_json::json;
-
-use self::{claims::Coordination, words::is_word};
 
 use crate::{
     Host, Level, Platform, Problem,
@@ -87,17 +80,12 @@ struct Done {
     answer: Answer,
     /// Ids of the errands that it left.
     owes: Range<u64>,
-    /// The last entry of the ledger that it wrote, if it wrote one.
-    wrote: Option<u64>,
 }
 
-/// The seats of one event, or of one of its shards. Everything it knows is in its rows; memory is a copy.
+/// The seats of one event. Everything it knows is in its rows; memory is a copy.
 pub struct InventoryActor<P, S> {
     host: Host<P, Inventory, S>,
     event_id: EventId,
-    part: Part,
-    /// What it is doing with other shards.
-    spread: Coordination,
     /// Those who came while a commit was on its way.
     waiting: RefCell<Vec<Waiting>>,
     /// Whether one is.
@@ -111,13 +99,11 @@ pub struct InventoryActor<P, S> {
 }
 
 impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, S> {
-    /// A part of the inventory of an event.
-    pub fn new(platform: Rc<P>, store: S, event_id: EventId, part: Part) -> Self {
+    /// The inventory of an event.
+    pub fn new(platform: Rc<P>, store: S, event_id: EventId) -> Self {
         Self {
             host: Host::new(platform, store),
             event_id,
-            part,
-            spread: Coordination::default(),
             waiting: RefCell::new(Vec::new()),
             committing: Cell::new(false),
             sending: Cell::new(false),
@@ -132,13 +118,9 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     /// Storage is broken.
     pub async fn answer(self: &Rc<Self>, question: InventoryAsk, trace: &str) -> Result<Answer, Problem> {
         match question {
-            InventoryAsk::Command(command) => self.coordinate(command, trace).await,
+            InventoryAsk::Command(command) => self.command(command, trace).await,
             InventoryAsk::Configure(event) => self.command(Command::Configure(event), trace).await,
-            InventoryAsk::Query(query) => {
-                let answer = self.look(&query).await?;
-                self.say_words(trace).await?;
-                Ok(answer)
-            }
+            InventoryAsk::Query(query) => self.look(&query).await,
             InventoryAsk::Follow { known } => {
                 self.await_change(known).await?;
                 self.look(&Query::Changes { known }).await
@@ -148,9 +130,6 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
 
     async fn look(&self, query: &Query) -> Result<Answer, Problem> {
         let answer = self.host.read(|inventory, store| {
-            if let Some(answer) = self.tell_shard(inventory, query) {
-                return answer;
-            }
             let now = self.host.platform.now();
             store.look(inventory, query, now).map_err(|fault| Problem(fault.to_string()))
         })?;
@@ -195,8 +174,6 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
         let now = self.host.platform.now();
         let due = self.errands(|errand| errand.next_try_at <= now)?;
         self.carry_out(self.in_order(due)?, "").await?;
-        self.say_words("").await?;
-        self.check_claims().await?;
         self.drain();
         self.arm().await
     }
@@ -212,16 +189,11 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
             waiting.push(Waiting { command, trace: trace.to_owned(), done });
         }
         self.commit();
-        let Done { answer, owes, wrote } = committed.await.map_err(|_| Problem::from("the commit came to nothing"))??;
+        let Done { answer, owes } = committed.await.map_err(|_| Problem::from("the commit came to nothing"))??;
         let own = self.errands(|errand| owes.contains(&errand.id))?;
         self.arm().await?;
         self.drain();
-        if let Some(seq) = wrote {
-            // What is answered can be seen by everybody; if the book does not answer, a moment later.
-            self.recorded(seq).await?;
-        }
         self.carry_out(self.in_order(own)?, trace).await?;
-        self.say_words(trace).await?;
         Ok(answer)
     }
 
@@ -269,13 +241,9 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
             store.begin(&traces);
             Ok(())
         })?;
-        let look = |inventory: &Inventory| (inventory.next_errand(), inventory.seq());
-        let outcomes = self.host.execute_all(waiting.iter().map(|waiting| &waiting.command), look)?;
+        let outcomes = self.host.execute_all(waiting.iter().map(|waiting| &waiting.command), Inventory::next_errand)?;
         self.tell_followers()?;
-        let done = |Outcome { answer, seen: ((first, before), (end, seq)) }| {
-            let wrote = (seq > before && matches!(self.part, Part::Shard(_))).then_some(seq);
-            Done { answer, owes: first..end, wrote }
-        };
+        let done = |Outcome { answer, seen: (first, end) }| Done { answer, owes: first..end };
         Ok(outcomes.into_iter().map(done).collect())
     }
 
@@ -296,18 +264,16 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     async fn arm(&self) -> Result<(), Problem> {
         let now = self.host.platform.now();
         let (owed, (sent, sequence)) = self.host.read(|inventory, _| {
-            let owed = inventory.errands().map(|errand| errand.next_try_at).chain(inventory.next_check()).min();
+            let owed = inventory.errands().map(|errand| errand.next_try_at).min();
             Ok((owed, inventory.outbox()))
         })?;
-        let untold = self.untold()?;
-        let unsent = (sent < sequence || untold).then(|| now.plus_ms(RETRY_MS));
+        let unsent = (sent < sequence).then(|| now.plus_ms(RETRY_MS));
         self.host.arm(owed.into_iter().chain(unsent).min()).await
     }
 
     /// Carries out errands in order; what fails is tried again by the alarm, and the later ones of the same intent with it.
     async fn carry_out(self: &Rc<Self>, errands: Vec<Errand>, trace: &str) -> Result<(), Problem> {
-        let (words, errands): (Vec<_>, Vec<_>) = errands.into_iter().partition(is_word);
-        let (mut done, mut failed) = self.speak(&words, trace).await?;
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
         let mut stuck = BTreeSet::new();
         for errand in errands {
             if intent_of(&errand).is_some_and(|intent| stuck.contains(intent)) {
@@ -345,10 +311,6 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
                 let end = QueueAsk::Command(QueueCommand::End { number: *number });
                 ask(platform, &Object::Queue(self.event_id.clone()), trace, &end).await
             }
-            Duty::CloseAdmission { shard, admission } => {
-                self.ask_part(Part::Shard(*shard), Command::EndAdmission(*admission), trace).await
-            }
-            Duty::Settle { .. } => unreachable!("words are spoken together"),
         };
         match answer {
             // A queue that was never asked has nobody inside.
@@ -376,9 +338,6 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     /// One batch in flight; what was taken is deleted. A batch that is not full waits for more: sending one costs the object
     /// more than a hold does.
     async fn send_all(&self) -> Result<(), Problem> {
-        if matches!(self.part, Part::Shard(_)) {
-            return self.tell_book().await;
-        }
         while let (sent, sequence) = self.host.read(|inventory, _| Ok(inventory.outbox()))?
             && sent < sequence
         {
@@ -399,6 +358,6 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
 const fn intent_of(errand: &Errand) -> Option<&PaymentIntentId> {
     match &errand.duty {
         Duty::Pay { intent, .. } => Some(intent),
-        Duty::EndAdmission { .. } | Duty::Settle { .. } | Duty::CloseAdmission { .. } => None,
+        Duty::EndAdmission { .. } => None,
     }
 }

@@ -3,14 +3,13 @@
 pub mod batch;
 pub mod board;
 pub mod copies;
-mod parts;
 
 use domain::{
     board::PlaceState,
     event::Event,
     id::{EventId, PaymentIntentId, ReservationId, UserId},
     idempotency::Idempotency,
-    inventory::{Admission, Command},
+    inventory::{Admission, Command, Query},
     lane::{Join, Joined, LeftReply},
     machine::Answer,
     payment::StatusReply,
@@ -21,10 +20,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Problem,
-    ask::{EventAsk, LaneAsk, Object, PaymentAsk},
+    ask::{EventAsk, InventoryAsk, LaneAsk, Object, PaymentAsk},
 };
 use board::Boards;
-pub use parts::{command, look};
 
 /// No admission lasts longer, in seconds: the bound of `admission_ttl_sec`.
 const ADMISSION_MAX_SEC: u64 = 3600;
@@ -57,12 +55,6 @@ pub trait Gate {
     /// # Errors
     /// There is none, or nobody knows.
     fn event(&self, event_id: &EventId) -> impl Future<Output = Result<Event, Self::Error>>;
-
-    /// How many objects the event's inventory is spread over: chosen once, when the event is created.
-    ///
-    /// # Errors
-    /// There is no such event, or nobody knows.
-    fn shards(&self, event_id: &EventId) -> impl Future<Output = Result<u32, Self::Error>>;
 }
 
 /// Asks an object of an event; one that was never configured is configured on its first question.
@@ -70,13 +62,7 @@ pub trait Gate {
 /// # Errors
 /// There is no answer, or no such event.
 pub async fn ask<G: Gate, A: EventAsk>(gate: &G, event_id: &EventId, object: &Object, ask: &A) -> Result<Answer, G::Error> {
-    // A shard may have to ask others before it answers, each of its questions for a while of its own.
-    let answer = match object {
-        Object::Lane(..) | Object::Queue(_) | Object::Inventory(_) if ask.is_of_crowds() => {
-            gate.ask_in_company(object, ask).await?
-        }
-        _ => gate.ask(object, ask).await?,
-    };
+    let answer = if ask.is_of_crowds() { gate.ask_in_company(object, ask).await? } else { gate.ask(object, ask).await? };
     match answer {
         Answer::Refused(Refusal::Unconfigured) => {}
         answer => return Ok(answer),
@@ -84,6 +70,22 @@ pub async fn ask<G: Gate, A: EventAsk>(gate: &G, event_id: &EventId, object: &Ob
     let event = gate.event(event_id).await?;
     granted::<G>(gate.ask(object, &A::configure(event)).await?)?;
     gate.ask(object, ask).await
+}
+
+/// Gives an event's inventory a command.
+///
+/// # Errors
+/// There is no answer, or no such event.
+pub async fn command<G: Gate>(gate: &G, event_id: &EventId, command: Command) -> Result<Answer, G::Error> {
+    ask(gate, event_id, &Object::Inventory(event_id.clone()), &InventoryAsk::Command(command)).await
+}
+
+/// Looks into an event's inventory.
+///
+/// # Errors
+/// There is no answer, or no such event.
+pub async fn look<G: Gate>(gate: &G, event_id: &EventId, query: Query) -> Result<Answer, G::Error> {
+    ask(gate, event_id, &Object::Inventory(event_id.clone()), &InventoryAsk::Query(query)).await
 }
 
 /// The body of a granted answer.

@@ -3,10 +3,7 @@
 import { DurableObject } from 'cloudflare:workers';
 
 const EVENT = 'evt_objects';
-const SPREAD = 'evt_book';
-const SHARDS = 32;
 const JOINS = 100;
-const MANY = 20;
 // Later than any that the lanes themselves have given. Lane 0 is asked itself.
 const NONCE = 9e15;
 const ROW_SEATS = 100;
@@ -23,37 +20,12 @@ let last = 0;
 const idle = Array.from({ length: 127 }, (_, i) => i + 1);
 const batches = new Map();
 
-// Shards that have no message out, what each has told, and how many seats all of them have.
-const quiet = Array.from({ length: SHARDS }, (_, i) => i);
-const told = new Map();
-let taken = 0;
-// Seats that were held by single holds.
+// Seats that were held.
 let held = 0;
 
 const hex = (number) => number.toString(16).padStart(8, '0') + '9e3779b97f4a7c15f39cc060'.slice(0, 24);
 const idempotency = (number) => ({ scope: hex(number), fingerprint: hex(1), ttl_ms: 300_000 });
-/** Seats of a section of the spread event. */
-const SECTION_SEATS = 1500;
-const seat = (index, section = 0) => `${String.fromCharCode(65 + section)}-${Math.floor(index / ROW_SEATS) + 1}-${(index % ROW_SEATS) + 1}`;
-
-/** A message of a shard to the book: so many holds of a seat each. */
-function merge(shard, holds) {
-  const before = told.get(shard) ?? 0;
-  told.set(shard, before + holds);
-  const time = new Date().toISOString();
-  const all = Array.from({ length: holds }, (_, i) => {
-    const sequence = before + i + 1;
-    // What is sent to nobody takes no seats.
-    const index = shard === SHARDS ? i : taken++;
-    const seat_ids = [seat(index % SECTION_SEATS, Math.floor(index / SECTION_SEATS))];
-    const reservation_id = `rsv_${SPREAD}_${hex(index)}`;
-    const status = { status: 'HOLD', seat_ids, quantity: 1, total_amount: 10_000, currency: 'KRW', hold_expires_at: time, created_at: time, updated_at: time };
-    const data = { reservation_id, event_id: SPREAD, user_id: '2f1c7d0e-5b3a-4c6d-8e9f-000000000000', ...status };
-    const envelope = { id: `msg_${SPREAD}_${sequence}`, type: 'reservation.created', source: 'traffic-tacos', time, event_id: SPREAD, sequence, data, trace_id: hex(sequence) };
-    return [{ seq: sequence, at: time, type: 'reservation.created', reservation_id, seat_ids, quantity: 1 }, envelope];
-  });
-  return { Command: { Merge: { shard, entries: all.map(([entry]) => entry), envelopes: all.map(([, envelope]) => envelope) } } };
-}
+const seat = (index) => `A-${Math.floor(index / ROW_SEATS) + 1}-${(index % ROW_SEATS) + 1}`;
 
 /** What is asked: the object, the question, and what to do when it is answered. */
 function question(what, env) {
@@ -70,19 +42,12 @@ function question(what, env) {
       return [env.QUEUE.getByName(EVENT), { Board: { since: 1 } }];
     case 'join':
       return [env.LANE.getByName(`${EVENT}/0`), { Join: { caller: hex(number), key: hex(number), fingerprint: hex(2), kid: 1, replaces: null } }];
-    case 'tell':
-    case 'tell-many': {
-      const shard = quiet.pop();
-      return [env.INVENTORY.getByName(SPREAD), merge(shard, what === 'tell' ? 1 : MANY), () => quiet.push(shard)];
-    }
     case 'hold': {
       const admission = { number, ends_at: Date.now() + HOUR_MS };
       const wish = { seat_ids: [seat(held++)], quantity: 1, section: null, together: true };
       const user = crypto.randomUUID();
       return [env.INVENTORY.getByName(EVENT), { Command: { Hold: { key: hex(number), user, admission, wish, idempotency: idempotency(number) } } }];
     }
-    case 'nothing-many':
-      return [undefined, merge(SHARDS, MANY)];
     default:
       return [env.EMPTY.getByName('one'), { Command: { Batch: { lane: 1, nonce: 1, seq: number, joins: JOINS, leaves: [] } } }];
   }
@@ -94,7 +59,7 @@ export default {
     if (!pathname.startsWith('/drive/')) return env.OURS.fetch(request);
     const [object, ask, done] = question(pathname.slice('/drive/'.length), env);
     const body = JSON.stringify({ trace: '', ask });
-    if (pathname.startsWith('/drive/nothing')) return new Response(`G${body.length}`);
+    if (pathname === '/drive/nothing') return new Response(`G${body.length}`);
     const answer = (await object.ask(new TextEncoder().encode(`[${body}]`))).subarray(4);
     const text = new TextDecoder().decode(answer);
     done?.();

@@ -19,18 +19,13 @@ const WHAT: Record<string, string> = {
   batch: 'a batch of 100 joins, of the queue',
   join: 'a join, of a lane, with its part of a batch of the queue',
   hold: 'a hold of one seat, of the inventory',
-  tell: 'a message with one hold, of the book',
-  'nothing-many': 'nobody is asked, with 20 holds',
-  'tell-many': 'a message with 20 holds, of the book',
 };
 const SEATS = 50_000;
-const MANY = 20;
-const SHARDS = 32;
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-objects-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const client = new Client(folder, 1);
-/** No more than there are shards: each has one message out. */
+/** No more than there are lanes: each has one batch out. */
 const PEOPLE = 24;
 const work = { arrivals: { closed: { people: PEOPLE } }, connections: PEOPLE, warmup_ms: 500, measure_ms: 2500 };
 /** Entries and holds of 1,800 people who think for two seconds at each of six steps would be as many. */
@@ -48,8 +43,7 @@ const found = new Map<string, number[]>(Object.keys(WHAT).map((what) => [what, [
 
 for (let round = 0; round < Number(args.rounds); round++) {
   const server = await Server.start(driver(folder), { cpu: 0 });
-  await makeEvent(server, 'evt_objects', SEATS, { ...SHUT, lanes: 128 }, 1);
-  await makeEvent(server, 'evt_book', SEATS, SHUT, SHARDS);
+  await makeEvent(server, 'evt_objects', SEATS, { ...SHUT, lanes: 128 });
   const step = (what: string): Step => ({ name: what, method: 'GET', path: `/drive/${what}`, expect: 200 });
   // Whoever is asked first is told of the event by the gateway: one join, one hold would do; a join of everybody's reaches all.
   await client.run(server, { steps: [joining], ...work, measure_ms: 2000 });
@@ -62,7 +56,7 @@ for (let round = 0; round < Number(args.rounds); round++) {
   // Inside the engine: from the asking Worker to the inventory and back, with others holding at the same time.
   for (const queue of QUEUES) {
     const quiet = await Server.start(driver(folder, queue), { cpu: 0 });
-    await makeEvent(quiet, 'evt_objects', SEATS, { ...SHUT, lanes: 128 }, 1);
+    await makeEvent(quiet, 'evt_objects', SEATS, { ...SHUT, lanes: 128 });
     await client.run(quiet, { steps: [joining], arrivals: { closed: { people: 1 } }, connections: 1, warmup_ms: 0, measure_ms: 200 });
     for (const what of ['empty', 'hold']) {
       const asked = await client.run(quiet, { steps: [step(what)], arrivals: { open: { per_s: HOLDS_PER_S } }, connections: 64, warmup_ms: 1000, measure_ms: 10_000 });
@@ -76,9 +70,7 @@ const us = (what: string): number => median(found.get(what)!);
 const alone = (what: string): number => us(what) - us('nothing');
 const spread = (what: string): string => `${Math.min(...found.get(what)!).toFixed(0)}–${Math.max(...found.get(what)!).toFixed(0)}`;
 console.log(table(['asked', 'µs of processor time', 'spread', 'less the asking Worker'], Object.entries(WHAT).map(([what, text]) => [text, us(what).toFixed(0), spread(what), alone(what).toFixed(0)])));
-const message = alone('tell');
-const entry = Math.max(0, (us('tell-many') - us('nothing-many') - message) / (MANY - 1));
-console.log(`an entry in the book ${entry.toFixed(0)} µs; medians of ${args.rounds} rounds`);
+console.log(`medians of ${args.rounds} rounds`);
 const of = (all: Latency[], figure: keyof Latency): string => {
   const each = all.map((one) => one[figure]);
   return `${median(each).toFixed(1)} (${Math.min(...each).toFixed(1)}–${Math.max(...each).toFixed(1)})`;
@@ -87,6 +79,6 @@ for (const [name, all] of latency) {
   console.log(`${name}, ${HOLDS_PER_S} a second: P50 ${of(all, 'p50_ms')} ms, P95 ${of(all, 'p95_ms')} ms, P99 ${of(all, 'p99_ms')} ms`);
 }
 mkdirSync(join(ROOT, 'target/bench'), { recursive: true });
-const objects = { book_message: message, book_entry: entry, queue_board: alone('board'), queue_batch: alone('batch'), lane_join: alone('join'), inventory_hold: alone('hold') };
+const objects = { queue_board: alone('board'), queue_batch: alone('batch'), lane_join: alone('join'), inventory_hold: alone('hold') };
 writeFileSync(join(ROOT, 'target/bench/objects.json'), `${JSON.stringify(objects)}\n`);
 process.exit(0);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Invariant, MoneyWitness, Verdict, book::BookWitness, hold};
+use super::{Invariant, MoneyWitness, Verdict, hold};
 use crate::{
     event::{Event, SectionKind},
     id::{EventId, ReservationKey, UserId},
@@ -16,13 +16,12 @@ use crate::{
     money::{Amount, Currency},
     payment::{self, Instruction},
     seat_map::SeatIds,
-    spread::{Part, shard_of},
     time::Millis,
 };
 
 /// Who has a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taker {
+enum Taker {
     Held(ReservationKey),
     Sold(ReservationKey),
     Blocked,
@@ -55,10 +54,10 @@ pub struct Booking {
 
 /// Places of a general section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Places {
-    pub(super) capacity: u32,
-    pub(super) held: u32,
-    pub(super) sold: u32,
+struct Places {
+    capacity: u32,
+    held: u32,
+    sold: u32,
 }
 
 /// The seats of one event. Told every change that its inventory saved.
@@ -72,21 +71,15 @@ pub struct SeatsWitness {
     bookings: BTreeMap<ReservationKey, Booking>,
     deadlines: BTreeSet<(Millis, ReservationKey)>,
     holding: BTreeMap<u64, ReservationKey>,
-    /// Admissions that ended early, as each part knows them.
-    ended: BTreeSet<(Part, u64)>,
-    /// Admissions whose held seats were sold.
-    closed: BTreeSet<u64>,
+    /// Admissions that ended early.
+    ended: BTreeSet<u64>,
     /// Admissions that something was sold to.
     bought: BTreeSet<u64>,
     of_user: BTreeMap<UserId, u32>,
-    errands: BTreeSet<(Part, u64)>,
-    seq: BTreeMap<Part, u64>,
-    sequence: BTreeMap<Part, u64>,
-    sent: BTreeMap<Part, u64>,
-    /// The book of a spread event.
-    book: BookWitness,
-    /// Reservations over several shards that were made.
-    spread: u64,
+    errands: BTreeSet<u64>,
+    seq: u64,
+    sequence: u64,
+    sent: u64,
 }
 
 impl SeatsWitness {
@@ -117,12 +110,6 @@ impl SeatsWitness {
         seats as u64 + self.places.values().map(|(_, places)| u64::from(places.sold)).sum::<u64>()
     }
 
-    /// Reservations over several shards that were made.
-    #[must_use]
-    pub const fn spread(&self) -> u64 {
-        self.spread
-    }
-
     /// Whether something was ever sold to this admission.
     #[must_use]
     pub fn has_bought(&self, admission: u64) -> bool {
@@ -138,52 +125,30 @@ impl SeatsWitness {
     /// Whether anything is owed or has not left the outbox.
     #[must_use]
     pub fn owes(&self) -> bool {
-        !self.errands.is_empty() || self.unsent().is_some()
-    }
-
-    /// A part whose last notifications have not left.
-    fn unsent(&self) -> Option<Part> {
-        let sent = |part: &Part| self.sent.get(part).copied().unwrap_or(0);
-        self.sequence.iter().find(|(part, sequence)| sent(part) < **sequence).map(|(part, _)| *part)
+        !self.errands.is_empty() || self.sent < self.sequence
     }
 
     /// The sequence of the last notification that leaves.
     #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.sequence.get(&Part::Root).copied().unwrap_or(0)
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     pub(super) fn event_id(&self) -> Option<&EventId> {
         self.event.as_ref().map(|event| &event.event_id)
     }
 
-    /// Whether a part is the book of a spread event, which decides nothing by itself.
-    fn is_book(&self, part: Part) -> bool {
-        part == Part::Root && self.event.as_ref().is_some_and(Event::is_spread)
-    }
-
-    /// The part where a reservation is at home.
-    fn home(&self, key: ReservationKey) -> Part {
-        match &self.event {
-            Some(event) if event.is_spread() => Part::Shard(shard_of(event.shards, key)),
-            _ => Part::Root,
-        }
-    }
-
-    pub(super) fn saved(&mut self, part: Part, changes: &[Change], money: Option<&MoneyWitness>, now: Millis) -> Verdict {
-        self.nothing_is_overdue(part, changes, now)?;
+    pub(super) fn saved(&mut self, changes: &[Change], money: Option<&MoneyWitness>, now: Millis) -> Verdict {
+        self.nothing_is_overdue(changes, now)?;
         for change in changes {
             match change {
                 Change::Configured(event) => self.configured(event)?,
                 Change::Moved(reservation, entry) => {
-                    self.numbered(part, entry)?;
-                    self.at_home(part, reservation.key)?;
+                    self.numbered(entry)?;
                     self.moved(reservation, entry, now)?;
                     if reservation.status == Status::Confirmed {
                         self.paid(reservation, changes, money)?;
                         self.bought.insert(reservation.admission);
-                        let held = self.bookings.get(&reservation.key).is_some_and(|before| before.status == Status::Hold);
-                        self.closed.extend(held.then_some(reservation.admission));
                     }
                     self.book(reservation);
                 }
@@ -195,38 +160,29 @@ impl SeatsWitness {
                     self.book(reservation);
                 }
                 Change::Blocked(entry) => {
-                    self.numbered(part, entry)?;
-                    if self.is_book(part) { self.book.recorded(entry)? } else { self.blocked(entry)? }
+                    self.numbered(entry)?;
+                    self.blocked(entry)?;
                 }
-                Change::Notified(notification) => self.notified(part, notification.sequence)?,
-                Change::Forwarded(forwarded) => self.notified(part, forwarded.sequence)?,
-                Change::AdmissionEnded(admission) => drop(self.ended.insert((part, admission.number))),
-                Change::Owed(errand) => drop(self.errands.insert((part, errand.id))),
-                Change::Done(id) => drop(self.errands.remove(&(part, *id))),
-                Change::Sent(through) => drop(self.sent.insert(part, *through)),
-                Change::Recorded(entry) => {
-                    self.numbered(part, entry)?;
-                    self.book.recorded(entry)?;
-                }
-                // What one part keeps for another, and how far they have told each other: the machines assert what a
-                // claim may do, and all of them together give the map at rest.
-                Change::Claimed(_) | Change::Settled(..) | Change::Stamped(_) | Change::Merged(..) | Change::Told(_) => {}
+                Change::Notified(notification) => self.notified(notification.sequence)?,
+                Change::AdmissionEnded(admission) => drop(self.ended.insert(admission.number)),
+                Change::Owed(errand) => drop(self.errands.insert(errand.id)),
+                Change::Done(id) => drop(self.errands.remove(id)),
+                Change::Sent(through) => self.sent = *through,
             }
         }
         Ok(())
     }
 
     /// Whatever is done at `now`, what was due by then was done before.
-    fn nothing_is_overdue(&self, part: Part, changes: &[Change], now: Millis) -> Verdict {
+    fn nothing_is_overdue(&self, changes: &[Change], now: Millis) -> Verdict {
         let expires = |change: &Change| matches!(change, Change::Moved(_, entry) if entry.kind == EntryType::Expired);
-        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now).find(|(_, key)| self.home(*key) == part);
+        let due = self.deadlines.first().filter(|(at, _)| *at <= now);
         let overdue = due.filter(|_| !changes.iter().any(expires)).map(|(at, _)| *at);
         hold(Invariant::HoldEnds, overdue.is_none(), || format!("at {now} a hold of {overdue:?} was still there"))
     }
 
     fn configured(&mut self, event: &Event) -> Verdict {
         if self.event.as_ref().is_some_and(|known| known.version >= event.version) {
-            // Another part of the same event.
             return Ok(());
         }
         self.prices.clear();
@@ -254,18 +210,14 @@ impl SeatsWitness {
         hold(Invariant::SeatOnce, lost.is_none(), || format!("{lost:?} is taken and not in the new map"))
     }
 
-    fn numbered(&mut self, part: Part, entry: &Entry) -> Verdict {
-        let before = self.seq.insert(part, entry.seq).unwrap_or(0);
+    fn numbered(&mut self, entry: &Entry) -> Verdict {
+        let before = std::mem::replace(&mut self.seq, entry.seq);
         hold(Invariant::LedgerIsTruth, entry.seq == before + 1, || format!("entry {} follows {before}", entry.seq))
     }
 
-    fn notified(&mut self, part: Part, sequence: u64) -> Verdict {
-        let before = self.sequence.insert(part, sequence).unwrap_or(0);
+    fn notified(&mut self, sequence: u64) -> Verdict {
+        let before = std::mem::replace(&mut self.sequence, sequence);
         hold(Invariant::AcknowledgedSurvives, sequence == before + 1, || format!("notification {sequence} follows {before}"))
-    }
-
-    fn at_home(&self, part: Part, key: ReservationKey) -> Verdict {
-        hold(Invariant::OwnerAlone, self.home(key) == part, || format!("{key} was changed at {part:?}"))
     }
 
     fn moved(&mut self, reservation: &Reservation, entry: &Entry, now: Millis) -> Verdict {
@@ -290,7 +242,6 @@ impl SeatsWitness {
             format!("{key} became {:?} at {now}, its deadline is {}", reservation.status, reservation.hold_expires_at)
         })?;
         if entry.kind == EntryType::Created {
-            self.spread += u64::from(reservation.is_spread());
             self.may_hold(reservation, now)?;
         }
         let (from, to) = match (before, reservation.status) {
@@ -349,8 +300,7 @@ impl SeatsWitness {
         let Some(event) = &self.event else {
             return hold(Invariant::LedgerIsTruth, false, || format!("{key} was made before the event"));
         };
-        let ended = self.ended.contains(&(self.home(key), admission)) || self.closed.contains(&admission);
-        let admitted = now < admission_ends_at && !ended;
+        let admitted = now < admission_ends_at && !self.ended.contains(&admission);
         hold(Invariant::AdmissionExact, admitted, || format!("{key} was made at {now} by admission {admission} that is over"))?;
         let first = !self.holding.contains_key(&admission);
         hold(Invariant::AdmissionExact, first, || format!("admission {admission} holds twice"))?;
@@ -439,22 +389,17 @@ impl SeatsWitness {
         entry.seat_ids.iter().try_for_each(|seat| self.take(seat, from, to))
     }
 
-    /// The ledger so far gives the map that `inventory` has in memory; of a shard, its own sections, and only when all
-    /// of them have come to rest. Walks every seat.
+    /// The ledger so far gives the map that `inventory` has in memory. Walks every seat.
     ///
     /// # Errors
     /// It does not.
     pub fn is_the_map_of(&self, inventory: &Inventory) -> Verdict {
         let map = inventory.map();
-        let part = inventory.part();
-        let is_book = self.is_book(part);
-        let is_here = |section: usize| inventory.event().is_some_and(|event| is_book || event.part_of_section(section) == part);
-        for (index, section) in map.sections().iter().enumerate().filter(|(index, _)| is_here(*index)) {
+        for (index, section) in map.sections().iter().enumerate() {
             let counts = inventory.seats().counts(index);
             hold(Invariant::SeatOnce, counts.total() == section.total(), || format!("{}: {counts:?}", section.id))?;
             if section.is_general() {
                 let places = self.places.get(&section.id).map(|(_, places)| (places.held, places.sold)).unwrap_or_default();
-                let places = if is_book { self.book.places_of(&section.id) } else { places };
                 let same = (counts.of(SeatState::Held), counts.of(SeatState::Sold)) == places;
                 hold(Invariant::LedgerIsTruth, same, || format!("{} has {counts:?}, by the ledger {places:?}", section.id))?;
             }
@@ -466,28 +411,20 @@ impl SeatsWitness {
             Taker::Sold(_) => SeatState::Sold,
             Taker::Blocked => SeatState::Blocked,
         };
-        let takers = if is_book { self.book.takers() } else { &self.takers };
-        let has = |seat: &&String| map.seat(seat).is_some_and(|seat| is_here(map.section_of(seat)));
-        let takers = takers.iter().filter(|(seat, _)| has(seat));
-        let replayed: BTreeMap<String, SeatState> = takers.map(|(seat, taker)| (seat.clone(), state(taker))).collect();
+        let replayed: BTreeMap<String, SeatState> =
+            self.takers.iter().map(|(seat, taker)| (seat.clone(), state(taker))).collect();
         hold(Invariant::LedgerIsTruth, taken == replayed, || {
             let odd = taken.iter().find(|(seat, state)| replayed.get(*seat) != Some(state));
             let gone = replayed.iter().find(|(seat, state)| taken.get(*seat) != Some(state));
             format!("memory has {odd:?} where the ledger has {gone:?}")
         })?;
-        let seq = self.seq.get(&part).copied().unwrap_or(0);
-        hold(Invariant::LedgerIsTruth, inventory.seq() == seq, || format!("memory is at entry {}", inventory.seq()))
+        hold(Invariant::LedgerIsTruth, inventory.seq() == self.seq, || format!("memory is at entry {}", inventory.seq()))
     }
 
     pub(super) fn at_rest(&self) -> Verdict {
         hold(Invariant::HoldEnds, self.deadlines.is_empty(), || format!("{:?} are still held", self.deadlines))?;
         hold(Invariant::AllEnds, self.errands.is_empty(), || format!("{:?} are still owed", self.errands))?;
-        let unsent = self.unsent();
-        hold(Invariant::AllEnds, unsent.is_none(), || format!("not everything of {unsent:?} was sent"))?;
-        if self.event.as_ref().is_some_and(Event::is_spread) {
-            let places = self.places.iter().map(|(section, (_, places))| (section.clone(), *places)).collect();
-            return self.book.says(&self.takers, &places);
-        }
-        Ok(())
+        let unsent = self.sequence - self.sent;
+        hold(Invariant::AllEnds, unsent == 0, || format!("{unsent} notifications were not sent"))
     }
 }

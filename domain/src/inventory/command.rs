@@ -2,13 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use serde_json::Value;
-
-use super::{
-    claim::{Claimed, Reclaim, Spread, Standing, Word},
-    ledger::Entry,
-    reservation::{IntentView, Shown, Status},
-};
+use super::reservation::{IntentView, Shown, Status};
 use crate::{
     event::Event,
     id::{OrderId, PaymentIntentId, ReservationId, ReservationKey, UserId},
@@ -58,9 +52,6 @@ pub enum Command {
         wish: Wish,
         /// The caller's key.
         idempotency: Idempotency,
-        /// How far it has come over several shards.
-        #[serde(default)]
-        spread: Spread,
     },
     /// Give up a hold.
     Cancel {
@@ -122,9 +113,6 @@ pub enum Command {
         currency: Currency,
         /// What it decided.
         outcome: payment::Outcome,
-        /// Whether the seats of a spread reservation that ran out were claimed again.
-        #[serde(default)]
-        reclaim: Reclaim,
     },
     /// Take an order back.
     Refund {
@@ -154,51 +142,6 @@ pub enum Command {
     Sent {
         /// The last sequence that was handed over.
         through: u64,
-    },
-    /// Keep something for a reservation of another shard.
-    Claim {
-        /// Of which reservation.
-        key: ReservationKey,
-        /// After every word that ended an earlier claim.
-        stamp: u64,
-        /// Which seats; none where only the admission is kept.
-        wish: Option<Wish>,
-        /// The admission that nobody else may use meanwhile.
-        admission: Option<Admission>,
-    },
-    /// Home's words about claims.
-    Settle(Vec<Word>),
-    /// Claims about which home is asked again at these instants.
-    Keep(Vec<(ReservationKey, Millis)>),
-    /// How a reservation stands, for a shard that keeps something for it.
-    Inquire {
-        /// Which reservation.
-        key: ReservationKey,
-        /// Which shard asks.
-        shard: u32,
-    },
-    /// Give back what shards keep for a reservation that did not come about.
-    Release {
-        /// Which reservation.
-        key: ReservationKey,
-        /// Which shards.
-        at: Vec<u32>,
-    },
-    /// What a shard did, for the book.
-    Merge {
-        /// Which shard.
-        shard: u32,
-        /// Entries of its ledger, in order.
-        entries: Vec<Entry>,
-        /// Its notifications, in order.
-        envelopes: Vec<Value>,
-    },
-    /// The book has everything up to these sequences.
-    Told {
-        /// Of the ledger.
-        seq: u64,
-        /// Of the notifications.
-        sequence: u64,
     },
 }
 
@@ -263,10 +206,6 @@ pub enum Reply {
         /// The seats that were blocked and are not now.
         unblocked: Vec<String>,
     },
-    /// What is kept for another shard's reservation.
-    Claimed(Claimed),
-    /// How a reservation stands, for another shard.
-    Standing(Standing),
     /// Done.
     Done {},
 }
@@ -350,15 +289,4 @@ pub enum Query {
     Stock,
     /// What the organiser's console shows.
     Figures,
-    /// The best that this shard has for a wish: an optional [`super::claim::Offer`].
-    Offer(Wish),
-    /// Those of these seats that are taken: a list of ids.
-    Taken(SeatIds),
-    /// How reservations stand for which a shard keeps something: a list of [`Standing`].
-    Standings {
-        /// Which shard asks.
-        shard: u32,
-        /// Which reservations.
-        keys: Vec<ReservationKey>,
-    },
 }

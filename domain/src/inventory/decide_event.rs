@@ -8,7 +8,6 @@ use crate::{
     machine::Decision,
     refusal::Refusal,
     seat_map::SeatMap,
-    spread::Part,
     time::Millis,
 };
 
@@ -25,9 +24,8 @@ pub(super) fn configure(inventory: &Inventory, event: &Event, now: Millis) -> Ou
     if !lost.is_empty() {
         return Err(Refusal::EventHasSales { seat_ids: lost });
     }
-    let part = inventory.part;
-    let before: BTreeSet<String> = inventory.event.iter().flat_map(|event| blocked_by(event, part)).collect();
-    let after: BTreeSet<String> = blocked_by(event, part).into_iter().collect();
+    let before: BTreeSet<String> = inventory.event.iter().flat_map(blocked_by).collect();
+    let after: BTreeSet<String> = blocked_by(event).into_iter().collect();
     let state = |id: &String| inventory.map.seat(id).map(|seat| inventory.seats.state(seat));
     let gone =
         inventory.seats.taken().filter(|(_, state)| *state == SeatState::Blocked).map(|(seat, _)| inventory.map.seat_id(seat));
@@ -87,10 +85,10 @@ fn record(draft: &mut Draft<'_>, kind: EntryType, seat_ids: Vec<String>) {
     }
 }
 
-/// Ids of the seats that a description keeps back, of those that are decided at `part`.
-fn blocked_by(event: &Event, part: Part) -> Vec<String> {
+/// Ids of the seats that a description keeps back.
+fn blocked_by(event: &Event) -> Vec<String> {
     let mut ids = Vec::new();
-    for (_, section) in event.sections.iter().enumerate().filter(|(index, _)| event.part_of_section(*index) == part) {
+    for section in &event.sections {
         let SectionKind::Seated { rows } = &section.kind else { continue };
         for row in rows {
             ids.extend(row.blocked.iter().map(|number| format!("{}-{}-{number}", section.id, row.id)));

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::{
     Admission, Change, Inventory, Reply, Wish,
     best::{best_apart, best_together},
-    claim::{Claimed, Needed, PartWish, Spread},
     draft::Draft,
     reservation::{Reservation, Status},
     seats::SeatState,
@@ -18,7 +17,6 @@ use crate::{
     payment::{self, Instruction, Scenario},
     refusal::Refusal,
     seat_map::{Seat, SeatIds},
-    spread::Part,
     time::Millis,
 };
 
@@ -30,44 +28,23 @@ pub(super) fn hold(
     user: &UserId,
     admission: Admission,
     wish: &Wish,
-    spread: &Spread,
     now: Millis,
 ) -> Outcome {
     let event = inventory.configured()?;
-    if inventory.is_book() {
-        return Err(Refusal::Overloaded);
-    }
     check_admission(inventory, admission, now)?;
     check_sale(event, now)?;
     let quantity = wanted_quantity(event, wish)?;
     let named = wish.seat_ids.as_deref().map(|ids| named_seats(inventory, ids)).transpose()?;
     let section = wish.section.as_deref().map(|id| section_index(inventory, id)).transpose()?;
-    let elsewhere = inventory.claims.of_admission(admission.number).is_some_and(|holder| holder != key);
-    if elsewhere
-        || inventory.hold_by_admission.contains_key(&admission.number)
+    if inventory.hold_by_admission.contains_key(&admission.number)
         || inventory.seats_of_user(user).saturating_add(quantity) > event.max_seats_per_user
     {
         return Err(Refusal::ReservationLimit);
     }
-    let choice = match (&spread.claimed, named) {
-        (Some(claimed), named) => {
-            if !is_what_was_wished(claimed, wish, quantity) {
-                return Err(Refusal::Overloaded);
-            }
-            claimed_choice(inventory, claimed, named)?
-        }
-        (None, named) => {
-            if let Some(needed) = needed(inventory, key, (admission, spread.unbound), wish, section) {
-                return Err(Refusal::MustClaim(Box::new(needed)));
-            }
-            match named {
-                Some(seats) => free_or_taken(inventory, seats)?,
-                None => choose(inventory, quantity, section, wish.together).ok_or(Refusal::SoldOut)?,
-            }
-        }
+    let choice = match named {
+        Some(seats) => free_or_taken(inventory, seats)?,
+        None => choose(inventory, quantity, section, wish.together).ok_or(Refusal::SoldOut)?,
     };
-    let claimed_at = spread.claimed.as_ref().map(|claimed| claimed.at.clone()).unwrap_or_default();
-    let is_spread = !claimed_at.is_empty();
     let reservation = Reservation {
         key,
         user: user.clone(),
@@ -77,8 +54,7 @@ pub(super) fn hold(
         total_amount: total(inventory, &choice, quantity),
         seat_ids: seat_ids(inventory, wish, &choice),
         section: choice.section().map(|index| inventory.map.sections()[index].id.clone()),
-        seats: if is_spread { Vec::new() } else { choice.into_seats() },
-        claimed_at,
+        seats: choice.into_seats(),
         quantity,
         currency: event.currency,
         hold_expires_at: now.plus_sec(event.hold_ttl_sec.into()),
@@ -168,7 +144,7 @@ fn wanted_quantity(event: &Event, wish: &Wish) -> Result<u32, Refusal> {
     }
 }
 
-pub(super) fn named_seats(inventory: &Inventory, ids: &[String]) -> Result<Vec<Seat>, Refusal> {
+fn named_seats(inventory: &Inventory, ids: &[String]) -> Result<Vec<Seat>, Refusal> {
     let seats: Option<Vec<Seat>> = ids.iter().map(|id| inventory.map.seat(id)).collect();
     let Some(seats) = seats else {
         let unknown = ids.iter().filter(|id| inventory.map.seat(id).is_none());
@@ -178,88 +154,18 @@ pub(super) fn named_seats(inventory: &Inventory, ids: &[String]) -> Result<Vec<S
     if repeated { Err(invalid("seat_ids", "must name each seat once")) } else { Ok(seats) }
 }
 
-pub(super) fn section_index(inventory: &Inventory, id: &str) -> Result<usize, Refusal> {
+fn section_index(inventory: &Inventory, id: &str) -> Result<usize, Refusal> {
     inventory.map.section(id).ok_or_else(|| invalid("section", "is not a section of this event"))
 }
 
-/// What must be claimed at other shards before a hold can be decided here; none where all is here.
-fn needed(
-    inventory: &Inventory,
-    key: ReservationKey,
-    (admission, unbound): (Admission, bool),
-    wish: &Wish,
-    section: Option<usize>,
-) -> Option<Needed> {
-    let (here, shards) = inventory.shard()?;
-    let guard = if unbound { inventory.guard_elsewhere(admission.number) } else { None };
-    let (parts, anywhere) = match (&wish.seat_ids, section) {
-        (Some(seat_ids), _) => (parts_of(inventory, seat_ids), None),
-        (None, Some(index)) => {
-            let shard = shard_of_section(inventory, index).map(|shard| (shard, Wish { seat_ids: None, ..wish.clone() }));
-            (shard.into_iter().collect(), None)
-        }
-        (None, None) => (Vec::new(), Some(wish.clone())),
-    };
-    if anywhere.is_none() && guard.is_none() && parts.iter().all(|(shard, _)| *shard == here) {
-        return None;
-    }
-    let part = |shard: u32| {
-        let wish = parts.iter().find(|(of, _)| *of == shard).map(|(_, wish)| wish.clone());
-        let admission = (guard == Some(shard)).then_some(admission);
-        (wish.is_some() || admission.is_some()).then_some(PartWish { shard, wish, admission })
-    };
-    Some(Needed { key, parts: (0..shards).filter_map(part).collect(), anywhere })
-}
-
-/// Named seats by the shard that has them, each in the order in which they were named.
-pub(super) fn parts_of(inventory: &Inventory, seat_ids: &[String]) -> Vec<(u32, Wish)> {
-    let shard_of_seat = |id: &String| {
-        let section = inventory.map.section_of(inventory.map.seat(id)?);
-        shard_of_section(inventory, section)
-    };
-    let shards: Vec<Option<u32>> = seat_ids.iter().map(shard_of_seat).collect();
-    let part = |shard: u32| {
-        let ids: SeatIds = seat_ids.iter().zip(&shards).filter(|(_, of)| **of == Some(shard)).map(|(id, _)| id.clone()).collect();
-        (!ids.is_empty()).then(|| (shard, Wish { seat_ids: Some(ids), ..Wish::default() }))
-    };
-    (0..inventory.event.as_ref().map_or(0, |event| event.shards)).filter_map(part).collect()
-}
-
-/// The shard that has a section, where sections are spread.
-pub(super) fn shard_of_section(inventory: &Inventory, section: usize) -> Option<u32> {
-    match inventory.event.as_ref()?.part_of_section(section) {
-        Part::Shard(shard) => Some(shard),
-        Part::Root => None,
-    }
-}
-
-/// Whether the shards keep exactly what was wished: an earlier try may have left something else.
-fn is_what_was_wished(claimed: &Claimed, wish: &Wish, quantity: u32) -> bool {
-    let named = wish
-        .seat_ids
-        .as_deref()
-        .is_none_or(|named| named.len() == claimed.seat_ids.len() && named.iter().all(|id| claimed.seat_ids.contains(id)));
-    let one_kind = claimed.section.is_none() || claimed.seat_ids.is_empty();
-    claimed.quantity == quantity && named && one_kind
-}
-
-/// What was claimed, in the order in which it was named.
-fn claimed_choice(inventory: &Inventory, claimed: &Claimed, named: Option<Vec<Seat>>) -> Result<Choice, Refusal> {
-    if let Some(section) = &claimed.section {
-        return Ok(Choice::Places { section: section_index(inventory, section)? });
-    }
-    let seats = named.map_or_else(|| named_seats(inventory, &claimed.seat_ids), Ok)?;
-    Ok(Choice::Seats(seats))
-}
-
 /// What a hold takes.
-pub(super) enum Choice {
+enum Choice {
     Seats(Vec<Seat>),
     Places { section: usize },
 }
 
 impl Choice {
-    pub(super) fn seats(&self) -> &[Seat] {
+    fn seats(&self) -> &[Seat] {
         match self {
             Self::Seats(seats) => seats,
             Self::Places { .. } => &[],
@@ -273,7 +179,7 @@ impl Choice {
         }
     }
 
-    pub(super) const fn section(&self) -> Option<usize> {
+    const fn section(&self) -> Option<usize> {
         match self {
             Self::Seats(_) => None,
             Self::Places { section } => Some(*section),
@@ -282,14 +188,14 @@ impl Choice {
 }
 
 /// The ids of the seats that were chosen: the wish's own where it named them, for an id has one spelling.
-pub(super) fn seat_ids(inventory: &Inventory, wish: &Wish, choice: &Choice) -> SeatIds {
+fn seat_ids(inventory: &Inventory, wish: &Wish, choice: &Choice) -> SeatIds {
     match &wish.seat_ids {
         Some(named) => Rc::clone(named),
         None => choice.seats().iter().map(|seat| inventory.map.seat_id(*seat)).collect(),
     }
 }
 
-pub(super) fn free_or_taken(inventory: &Inventory, seats: Vec<Seat>) -> Result<Choice, Refusal> {
+fn free_or_taken(inventory: &Inventory, seats: Vec<Seat>) -> Result<Choice, Refusal> {
     let taken = seats.iter().filter(|seat| inventory.seats.state(**seat) != SeatState::Available);
     let seat_ids: Vec<_> = taken.map(|seat| inventory.map.seat_id(*seat)).collect();
     if seat_ids.is_empty() { Ok(Choice::Seats(seats)) } else { Err(Refusal::SeatTaken { seat_ids }) }
@@ -297,9 +203,9 @@ pub(super) fn free_or_taken(inventory: &Inventory, seats: Vec<Seat>) -> Result<C
 
 /// Best available: the first section in map order that has the number together; without `together`, the first that has
 /// it at all.
-pub(super) fn choose(inventory: &Inventory, quantity: u32, section: Option<usize>, together: bool) -> Option<Choice> {
+fn choose(inventory: &Inventory, quantity: u32, section: Option<usize>, together: bool) -> Option<Choice> {
     let sections = inventory.map.sections();
-    let mut candidates = section.map_or(0..sections.len(), |index| index..index + 1).filter(|index| inventory.owns(*index));
+    let mut candidates = section.map_or(0..sections.len(), |index| index..index + 1);
     let enough = |index: usize| inventory.seats.counts(index).of(SeatState::Available) >= quantity;
     let in_section = |index: usize| match &sections[index] {
         section if section.is_general() => Some(Choice::Places { section: index }),

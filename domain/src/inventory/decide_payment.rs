@@ -3,9 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    Admission, Change, Effect, Inventory, Reply, Wish,
-    claim::{Needed, PartWish, Reclaim},
-    decide_hold::{parts_of, shard_of_section},
+    Admission, Change, Effect, Inventory, Reply,
     draft::Draft,
     errand::Duty,
     reservation::{INTENTS_MAX, Intent, IntentView, Reservation, Status},
@@ -93,7 +91,6 @@ pub(super) fn decided(
     intent: &PaymentIntentId,
     paid: (&ReservationId, Amount, Currency),
     word: &Word,
-    reclaim: Reclaim,
     now: Millis,
 ) -> Outcome {
     let event = inventory.configured()?;
@@ -112,11 +109,7 @@ pub(super) fn decided(
             Effect::Voided
         }
         _ if known.status != payment::Status::Pending => Effect::None,
-        Word::Approved if must_claim(reservation, reclaim) => {
-            return Err(Refusal::MustClaim(Box::new(reclaimed(inventory, reservation))));
-        }
-        Word::Approved if can_sell(inventory, reservation, reclaim) => {
-            draft.guard = inventory.guard_elsewhere(reservation.admission);
+        Word::Approved if can_sell(inventory, reservation) => {
             sell(&mut draft, reservation.clone(), attempt);
             Effect::Confirmed
         }
@@ -182,25 +175,8 @@ fn confirmed(event: &Event, reservation: &Reservation, at: Millis) -> Reply {
     }
 }
 
-/// Whether its shards must be asked whether its seats are still free.
-fn must_claim(reservation: &Reservation, reclaim: Reclaim) -> bool {
-    reservation.is_spread() && reservation.status == Status::Expired && reclaim == Reclaim::Untried
-}
-
-/// The claims that a reservation had.
-fn reclaimed(inventory: &Inventory, reservation: &Reservation) -> Needed {
-    let mut parts = parts_of(inventory, &reservation.seat_ids);
-    if let Some(section) = &reservation.section {
-        let index = inventory.map.section(section).unwrap_or_default();
-        let wish = Wish { quantity: Some(reservation.quantity), section: Some(section.clone()), ..Wish::default() };
-        parts.extend(shard_of_section(inventory, index).map(|shard| (shard, wish)));
-    }
-    let part = |(shard, wish)| PartWish { shard, wish: Some(wish), admission: None };
-    Needed { key: reservation.key, parts: parts.into_iter().map(part).collect(), anywhere: None }
-}
-
 /// Whether the seats are the reservation's own, or all free again after its hold ran out.
-fn can_sell(inventory: &Inventory, reservation: &Reservation, reclaim: Reclaim) -> bool {
+fn can_sell(inventory: &Inventory, reservation: &Reservation) -> bool {
     let free = |seat| inventory.seats.state(seat) == SeatState::Available;
     let places = |id: &String| {
         let section = inventory.map.section(id);
@@ -208,7 +184,6 @@ fn can_sell(inventory: &Inventory, reservation: &Reservation, reclaim: Reclaim) 
     };
     match reservation.status {
         Status::Hold => true,
-        Status::Expired if reservation.is_spread() => reclaim == Reclaim::Granted,
         Status::Expired => {
             reservation.seats.len() == reservation.seat_ids.len()
                 && reservation.seats.iter().copied().all(free)
@@ -225,10 +200,6 @@ fn sell(draft: &mut Draft<'_>, mut reservation: Reservation, attempt: usize) {
     reservation.confirmed_at = Some(draft.now);
     draft.close_intent(&mut reservation, attempt, payment::Status::Approved, Instruction::Capture { order_id });
     draft.owe(Duty::EndAdmission { number: admission.number });
-    // A reservation that ran out has given the admission back, so that no claim tells its guard.
-    if let Some(shard) = draft.guard.filter(|_| reservation.status == Status::Expired) {
-        draft.owe(Duty::CloseAdmission { shard, admission });
-    }
     draft.push(Change::AdmissionEnded(admission));
     draft.move_to(reservation.clone(), Status::Confirmed);
     draft.notify_payment("payment.approved", &reservation, attempt);

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::{
     Change, Inventory, Reply,
-    claim::Settlement,
     errand::{Duty, Errand},
     ledger::{Entry, EntryType, Notification, Subject},
     reservation::{IntentView, Reservation, Shown, Status},
@@ -23,8 +22,6 @@ const ERRAND_GRACE_MS: u64 = 2000;
 pub(super) struct Draft<'a> {
     pub(super) event: &'a Event,
     pub(super) now: Millis,
-    /// The shard that guards the admission of the reservation at hand, if it is another.
-    pub(super) guard: Option<u32>,
     seq: u64,
     sequence: u64,
     last_errand: u64,
@@ -34,7 +31,7 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     pub(super) const fn new(inventory: &Inventory, event: &'a Event, now: Millis) -> Self {
         let (seq, sequence, last_errand) = (inventory.seq, inventory.sequence, inventory.last_errand);
-        Self { event, now, guard: None, seq, sequence, last_errand, changes: Vec::new() }
+        Self { event, now, seq, sequence, last_errand, changes: Vec::new() }
     }
 
     pub(super) fn reply(self, reply: Reply) -> Decision<Inventory> {
@@ -83,24 +80,11 @@ impl<'a> Draft<'a> {
     /// One row for all: what is kept, what is told and what is answered share it.
     fn write(&mut self, reservation: Reservation, kind: EntryType) -> Shown {
         let entry = self.entry(kind, Rc::clone(&reservation.seat_ids), Some(&reservation));
-        self.settle(&reservation, entry.seq);
         let reservation = Rc::new(reservation);
         let shown = Shown::new(&self.event.event_id, &reservation);
         self.push(Change::Moved(reservation, entry));
         self.notify(kind.as_str(), Subject::Reservation(shown.clone()));
         shown
-    }
-
-    /// What shards keep for a spread reservation moves with it.
-    fn settle(&mut self, reservation: &Reservation, after: u64) {
-        let to = match reservation.status {
-            Status::Hold => return,
-            Status::Confirmed => Settlement::Sold,
-            Status::Cancelled | Status::Expired | Status::Refunded => Settlement::Free,
-        };
-        for shard in &reservation.claimed_at {
-            self.owe(Duty::Settle { shard: *shard, key: reservation.key, to, after });
-        }
     }
 
     /// Closes an attempt to pay, and tells the provider.

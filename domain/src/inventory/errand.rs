@@ -2,12 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Admission, claim::Settlement};
-use crate::{
-    id::{PaymentIntentId, ReservationKey},
-    payment::Instruction,
-    time::Millis,
-};
+use crate::{id::PaymentIntentId, payment::Instruction, time::Millis};
 
 /// Longest pause between two tries of an errand, in milliseconds.
 const RETRY_MAX_MS: u64 = 60_000;
@@ -27,24 +22,6 @@ pub enum Duty {
     EndAdmission {
         /// The place that was let in.
         number: u64,
-    },
-    /// Tell a shard what becomes of what it keeps for a reservation; stamped with the errand's id.
-    Settle {
-        /// Which shard.
-        shard: u32,
-        /// Of which reservation.
-        key: ReservationKey,
-        /// What becomes of it.
-        to: Settlement,
-        /// Not before the book has this entry of the ledger.
-        after: u64,
-    },
-    /// Tell the shard that guards an admission that it is over.
-    CloseAdmission {
-        /// Which shard.
-        shard: u32,
-        /// Which admission.
-        admission: Admission,
     },
 }
 

@@ -5,8 +5,6 @@ use serde::{
     ser::{Error, SerializeStruct},
 };
 
-use serde_json::Value;
-
 use super::reservation::{IntentView, Shown};
 use crate::{
     id::{EventId, ReservationId},
@@ -105,30 +103,6 @@ impl Serialize for Notification {
         envelope.serialize_field("sequence", sequence)?;
         envelope.serialize_field("data", data)?;
         envelope.end()
-    }
-}
-
-/// What the book passes on: a shard's envelope with a number of the whole event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forwarded {
-    /// Rises by one per sale event, without gaps.
-    pub sequence: u64,
-    /// The trace that caused it.
-    pub trace_id: String,
-    /// As it leaves, but for the trace.
-    pub envelope: Value,
-}
-
-impl Forwarded {
-    /// The envelope of a shard as number `sequence`.
-    #[must_use]
-    pub fn new(event_id: &EventId, sequence: u64, envelope: &Value) -> Self {
-        let mut envelope = envelope.clone();
-        envelope["id"] = format!("msg_{event_id}_{sequence}").into();
-        envelope["sequence"] = sequence.into();
-        let trace_id = envelope.as_object_mut().and_then(|fields| fields.remove("trace_id"));
-        let trace_id = trace_id.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
-        Self { sequence, trace_id, envelope }
     }
 }
 

@@ -25,21 +25,14 @@ use crate::{
     machine::{Decision, Machine},
     refusal::Refusal,
     seat_map::{MapSection, SeatMap},
-    spread::Part,
     stock::Stock,
     time::Millis,
 };
 
 pub mod best;
-pub mod claim;
-mod claims;
-#[cfg(test)]
-mod claims_tests;
 mod command;
-mod decide_claim;
 mod decide_event;
 mod decide_hold;
-mod decide_merge;
 mod decide_payment;
 mod draft;
 pub mod errand;
@@ -53,13 +46,10 @@ mod tests;
 #[cfg(test)]
 mod together;
 
-use claim::{Claim, Settlement};
-use claims::Claims;
 pub use command::{Admission, Command, Cursor, Effect, Query, Reply, Wish};
 pub use decide_event::check_blocked;
-pub use decide_merge::Merged;
 use errand::Errand;
-use ledger::{Entry, EntryType, Forwarded, Notification};
+use ledger::{Entry, EntryType, Notification};
 use reservation::{Reservation, Status};
 use seats::{SeatState, Seats};
 
@@ -88,27 +78,11 @@ pub enum Change {
     Done(u64),
     /// Everything up to this sequence has left the outbox.
     Sent(u64),
-    /// Something is kept for a reservation of another shard, as the claim says from now on.
-    Claimed(Rc<Claim>),
-    /// A claim, as it was, has come to this.
-    Settled(Rc<Claim>, Settlement),
-    /// This number will not be an errand's: a word of home had it.
-    Stamped(u64),
-    /// The book has a line that a shard wrote; what it says of seats comes before it.
-    Recorded(Entry),
-    /// The book passes a shard's notification on.
-    Forwarded(Forwarded),
-    /// The book has everything of a shard up to there.
-    Merged(u32, Merged),
-    /// The book has everything of this shard up to this entry.
-    Told(u64),
 }
 
 /// What an inventory is rebuilt from.
 #[derive(Debug, Default)]
 pub struct Rows {
-    /// Which part of the event's inventory they are.
-    pub part: Part,
     /// The event, once configured.
     pub event: Option<Event>,
     /// Ids of blocked seats.
@@ -127,18 +101,11 @@ pub struct Rows {
     pub sent: u64,
     /// The highest errand id ever given.
     pub last_errand: u64,
-    /// What is kept for reservations of other shards; in the book, of all.
-    pub claims: Vec<Claim>,
-    /// The last entry of the ledger that the book has.
-    pub told: u64,
-    /// How far the book has come with each shard.
-    pub merged: Vec<(u32, Merged)>,
 }
 
 /// The inventory of one event. See the module's table of invariants.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    part: Part,
     event: Option<Event>,
     map: SeatMap,
     seats: Seats,
@@ -155,18 +122,13 @@ pub struct Inventory {
     sequence: u64,
     sent: u64,
     last_errand: u64,
-    claims: Claims,
-    /// The last entry that freed seats which this shard has.
-    last_freed: u64,
-    told: u64,
-    merged: decide_merge::Positions,
 }
 
 impl Inventory {
     /// Rebuilds an inventory from its rows.
     #[must_use]
     pub fn restore(rows: Rows) -> Self {
-        let mut inventory = Self { part: rows.part, ..Self::default() };
+        let mut inventory = Self::default();
         if let Some(event) = rows.event {
             inventory.configure(event);
         }
@@ -175,17 +137,12 @@ impl Inventory {
             inventory.locate(&mut reservation);
             inventory.put(&Rc::new(reservation));
         }
-        rows.claims.into_iter().for_each(|claim| inventory.put_claim(&Rc::new(claim)));
         rows.ended.iter().for_each(|admission| inventory.end_admission(admission));
         inventory.errands = rows.errands.into_iter().map(|errand| (errand.id, errand)).collect();
         inventory.seq = rows.seq;
         inventory.sequence = rows.sequence;
         inventory.sent = rows.sent;
         inventory.last_errand = rows.last_errand;
-        // Which of them freed seats is not known any more.
-        inventory.freed_at(rows.seq);
-        inventory.told = rows.told;
-        rows.merged.into_iter().for_each(|(shard, merged)| inventory.put_merged(shard, merged));
         inventory
     }
 
@@ -206,9 +163,7 @@ impl Inventory {
             Command::Cancel { key, .. }
             | Command::OpenIntent { key, .. }
             | Command::Confirm { key, .. }
-            | Command::Refund { key, .. }
-            | Command::Inquire { key, .. }
-            | Command::Release { key, .. } => *key,
+            | Command::Refund { key, .. } => *key,
             Command::CancelIntent { intent, .. } | Command::Decided { intent, .. } => intent.key,
             Command::Configure(_)
             | Command::Hold { .. }
@@ -217,12 +172,7 @@ impl Inventory {
             | Command::Tick
             | Command::ErrandsDone(_)
             | Command::ErrandsFailed(_)
-            | Command::Sent { .. }
-            | Command::Claim { .. }
-            | Command::Settle(_)
-            | Command::Keep(_)
-            | Command::Merge { .. }
-            | Command::Told { .. } => return None,
+            | Command::Sent { .. } => return None,
         };
         self.find(key).is_none().then_some(key)
     }
@@ -260,7 +210,7 @@ impl Inventory {
     /// Number of live holds.
     #[must_use]
     pub fn holds(&self) -> usize {
-        if self.is_book() { self.claims.count_held() } else { self.live.len() }
+        self.live.len()
     }
 
     /// Notifications that have not left the outbox: the last sequence that left, and the last there is.
@@ -363,12 +313,6 @@ impl Inventory {
                 assert_eq!(holders.insert(*seat, reservation.key), None, "a seat has one holder");
             }
         }
-        for claim in self.claims.all_held() {
-            for seat in claim.seat_ids.iter().filter_map(|id| self.map.seat(id)) {
-                assert_eq!(self.seats.state(seat), SeatState::Held, "a claim's seat is held");
-                assert_eq!(holders.insert(seat, claim.key), None, "a seat has one holder");
-            }
-        }
         let held = self.seats.taken().filter(|(_, state)| *state == SeatState::Held).count();
         assert_eq!(holders.len(), held, "a held seat has a hold");
         assert_eq!(self.deadlines.len(), self.live.len(), "a deadline has a hold");
@@ -410,29 +354,12 @@ impl Inventory {
             }
         }
         for reservation in self.live.values_mut() {
-            if !reservation.is_spread() {
-                let reservation = Rc::make_mut(reservation);
-                reservation.seats = reservation.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
-            }
+            let reservation = Rc::make_mut(reservation);
+            reservation.seats = reservation.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
         }
         (self.event, self.map, self.seats) = (Some(event), map, seats);
         // Its seats are places in the old map; whoever needs it brings it in again.
         self.recalled = None;
-    }
-
-    /// An entry of the ledger freed seats that others may claim.
-    const fn freed_at(&mut self, seq: u64) {
-        if matches!(self.part, Part::Shard(_)) {
-            self.last_freed = seq;
-        }
-    }
-
-    fn put_merged(&mut self, shard: u32, merged: Merged) {
-        let index = shard as usize;
-        if self.merged.len() <= index {
-            self.merged.resize(index + 1, Merged::default());
-        }
-        self.merged[index] = merged;
     }
 
     fn set_blocked(&mut self, seat_ids: &[String], to: SeatState) {
@@ -443,9 +370,7 @@ impl Inventory {
 
     /// Looks the seats of a row up in the map.
     fn locate(&self, reservation: &mut Reservation) {
-        if !reservation.is_spread() {
-            reservation.seats = reservation.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
-        }
+        reservation.seats = reservation.seat_ids.iter().filter_map(|id| self.map.seat(id)).collect();
     }
 
     /// Takes over a reservation's new row, and moves its seats from what it was to what it is.
@@ -477,8 +402,7 @@ impl Inventory {
             assert_eq!(self.seats.state(*seat), from, "a reservation moves only seats that are its own or free");
             self.seats.set(self.map.section_of(*seat), *seat, to);
         }
-        let section = reservation.section.as_ref().filter(|_| !reservation.is_spread());
-        if let Some(section) = section.and_then(|id| self.map.section(id)) {
+        if let Some(section) = reservation.section.as_ref().and_then(|id| self.map.section(id)) {
             self.seats.shift_places(section, from, to, reservation.quantity);
         }
         let owned = self.seats_by_user.entry(digest(&reservation.user)).or_default();
@@ -528,9 +452,7 @@ impl Machine for Inventory {
         match command {
             Command::Configure(event) => decide_event::configure(self, event, now),
             Command::Block { block, unblock } => decide_event::block(self, block, unblock, now),
-            Command::Hold { key, user, admission, wish, spread, .. } => {
-                decide_hold::hold(self, *key, user, *admission, wish, spread, now)
-            }
+            Command::Hold { key, user, admission, wish, .. } => decide_hold::hold(self, *key, user, *admission, wish, now),
             Command::Cancel { key, user, .. } => decide_hold::cancel(self, *key, user, now),
             Command::EndAdmission(admission) => decide_hold::end_admission(self, *admission),
             Command::Tick => decide_hold::expire(self, now),
@@ -541,8 +463,8 @@ impl Machine for Inventory {
             Command::Confirm { key, user, intent, authorised, .. } => {
                 decide_payment::confirm(self, *key, user, intent, *authorised, now)
             }
-            Command::Decided { intent, reservation_id, amount, currency, outcome, reclaim, .. } => {
-                decide_payment::decided(self, intent, (reservation_id, *amount, *currency), outcome, *reclaim, now)
+            Command::Decided { intent, reservation_id, amount, currency, outcome, .. } => {
+                decide_payment::decided(self, intent, (reservation_id, *amount, *currency), outcome, now)
             }
             Command::Refund { key, user, .. } => decide_payment::refund(self, *key, user, now),
             Command::ErrandsDone(ids) => {
@@ -558,19 +480,6 @@ impl Machine for Inventory {
                 let new = (*through > self.sent && *through <= self.sequence).then_some(Change::Sent(*through));
                 Ok(Decision { reply: Reply::Done {}, changes: new.into_iter().collect() })
             }
-            Command::Claim { key, stamp, wish, admission } => {
-                decide_claim::claim(self, (*key, *stamp), wish.as_ref(), *admission, now)
-            }
-            Command::Settle(words) => decide_claim::settle(self, words),
-            Command::Keep(until) => decide_claim::keep(self, until),
-            Command::Inquire { key, shard } => decide_claim::inquire(self, *key, *shard),
-            Command::Release { key, at } => decide_claim::release(self, *key, at, now),
-            Command::Merge { shard, entries, envelopes } => decide_merge::merge(self, *shard, entries, envelopes),
-            Command::Told { seq, sequence } => {
-                let told = (*seq > self.told && *seq <= self.seq).then_some(Change::Told(*seq));
-                let sent = (*sequence > self.sent && *sequence <= self.sequence).then_some(Change::Sent(*sequence));
-                Ok(Decision { reply: Reply::Done {}, changes: told.into_iter().chain(sent).collect() })
-            }
         }
     }
 
@@ -580,9 +489,6 @@ impl Machine for Inventory {
             Change::Moved(reservation, entry) => {
                 if entry.seq > self.seq {
                     self.seq = entry.seq;
-                    if !reservation.status.takes_seats() && !reservation.is_spread() {
-                        self.freed_at(entry.seq);
-                    }
                     self.put(reservation);
                 }
             }
@@ -597,9 +503,6 @@ impl Machine for Inventory {
                 if entry.seq > self.seq {
                     self.seq = entry.seq;
                     let blocked = entry.kind == EntryType::Blocked;
-                    if !blocked {
-                        self.freed_at(entry.seq);
-                    }
                     self.set_blocked(&entry.seat_ids, if blocked { SeatState::Blocked } else { SeatState::Available });
                 }
             }
@@ -613,13 +516,6 @@ impl Machine for Inventory {
                 self.errands.remove(id);
             }
             Change::Sent(through) => self.sent = self.sent.max(*through),
-            Change::Claimed(claim) => self.put_claim(claim),
-            Change::Settled(claim, to) => self.settle_claim(claim, *to),
-            Change::Stamped(number) => self.last_errand = self.last_errand.max(*number),
-            Change::Recorded(entry) => self.seq = self.seq.max(entry.seq),
-            Change::Forwarded(forwarded) => self.sequence = self.sequence.max(forwarded.sequence),
-            Change::Merged(shard, merged) => self.put_merged(*shard, *merged),
-            Change::Told(seq) => self.told = self.told.max(*seq),
         }
     }
 
@@ -632,7 +528,7 @@ impl Machine for Inventory {
     }
 
     fn must_recall(&self, command: &Command) -> bool {
-        self.missing(command).is_some() || self.sold_claims_of(command).next().is_some()
+        self.missing(command).is_some()
     }
 
     fn idempotency(command: &Command) -> Option<&Idempotency> {
@@ -650,14 +546,7 @@ impl Machine for Inventory {
             | Command::Tick
             | Command::ErrandsDone(_)
             | Command::ErrandsFailed(_)
-            | Command::Sent { .. }
-            | Command::Claim { .. }
-            | Command::Settle(_)
-            | Command::Keep(_)
-            | Command::Inquire { .. }
-            | Command::Release { .. }
-            | Command::Merge { .. }
-            | Command::Told { .. } => None,
+            | Command::Sent { .. } => None,
         }
     }
 }

@@ -97,9 +97,6 @@ pub struct Reservation {
     /// The general section its places are in, where it has places without numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
-    /// The shards that keep its seats, where it is spread; see [`super::claim`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub claimed_at: Vec<u32>,
     /// Number of seats or places.
     pub quantity: u32,
     /// What they cost together.
@@ -121,12 +118,6 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Whether shards keep its seats by claims, its home none of them directly.
-    #[must_use]
-    pub const fn is_spread(&self) -> bool {
-        !self.claimed_at.is_empty()
-    }
-
     /// Its public id.
     #[must_use]
     pub fn id(&self, event_id: &EventId) -> ReservationId {

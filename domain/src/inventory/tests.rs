@@ -4,11 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use serde_json::Value;
 
-use super::{
-    claim::{Reclaim, Spread},
-    errand::Duty,
-    *,
-};
+use super::{errand::Duty, *};
 use crate::{
     event::EventBody,
     hash::Hash128,
@@ -112,7 +108,6 @@ impl Store<Inventory> for Memory {
                 }
                 Change::Done(id) => drop(rows.errands.remove(&id)),
                 Change::Sent(through) => rows.sent = through,
-                other => unreachable!("{other:?} is of a spread event"),
             }
         }
         for (record, body) in batch.records() {
@@ -185,7 +180,7 @@ impl Sale {
         let idempotency = self.idempotency();
         let admission = Admission { number: admission, ends_at: START.plus_sec(3600) };
         let key = ReservationKey(self.keys);
-        self.ask(&Command::Hold { key, user: UserId(user.into()), admission, wish, idempotency, spread: Spread::default() })
+        self.ask(&Command::Hold { key, user: UserId(user.into()), admission, wish, idempotency })
     }
 
     pub(super) fn hold(&mut self, user: &str, seats: &[&str]) -> Result<ReservationKey, Refusal> {
@@ -204,8 +199,7 @@ impl Sale {
         let idempotency = self.idempotency();
         let (intent, reservation_id) = (intent.clone(), intent.reservation_id());
         let currency = Currency::KRW;
-        let command =
-            Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome, reclaim: Reclaim::Untried };
+        let command = Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome };
         self.ask(&command).unwrap()["effect"].clone()
     }
 
@@ -251,7 +245,7 @@ impl Sale {
         let rows = self.engine.store().0.borrow();
         let pay = |errand: &Errand| match &errand.duty {
             Duty::Pay { instruction, .. } => Some(instruction.clone()),
-            Duty::EndAdmission { .. } | Duty::Settle { .. } | Duty::CloseAdmission { .. } => None,
+            Duty::EndAdmission { .. } => None,
         };
         rows.errands.values().filter_map(pay).collect()
     }
@@ -558,7 +552,6 @@ fn the_same_key_gets_the_same_answer_and_has_one_effect() {
         admission,
         wish: named(&["A-1-1"]),
         idempotency: Idempotency { fingerprint: Hash128(fingerprint), ..idempotency },
-        spread: Spread::default(),
     };
     let Answer::Granted { body: first, replayed: false } = sale.answer(&hold(1, 1)) else { panic!("granted and new") };
     sale.engine.forget();

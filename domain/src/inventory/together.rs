@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::{
-    claim::{Reclaim, Spread},
     tests::{HOLD_MS, START, Sale, named},
     *,
 };
@@ -47,7 +46,7 @@ fn command(ask: &Ask) -> Command {
             // A reservation's key is drawn for it: only the same request has it again.
             let idempotency = Idempotency { scope: Hash128(ask.reservation), fingerprint: Hash128(0), ttl_ms: 3_600_000 };
             let seat = format!("A-1-{}", ask.reservation % 3 + 1);
-            Command::Hold { key, user, admission, wish: named(&[&seat]), idempotency, spread: Spread::default() }
+            Command::Hold { key, user, admission, wish: named(&[&seat]), idempotency }
         }
         2 => Command::Cancel { key, user, idempotency: Some(idempotency) },
         3 => {
@@ -56,7 +55,7 @@ fn command(ask: &Ask) -> Command {
         }
         4 => {
             let (amount, currency, outcome) = (100, Currency::KRW, Outcome::Approved);
-            Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome, reclaim: Reclaim::Untried }
+            Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome }
         }
         5 => Command::Refund { key, user, idempotency },
         _ => Command::Block { block: vec![format!("A-1-{}", ask.seat)], unblock: vec![] },

@@ -5,10 +5,7 @@ use domain::{
     hash::Hash128,
     id::{EventId, PaymentIntentId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{
-        self, Admission, Inventory, Wish,
-        claim::{Reclaim, Spread},
-    },
+    inventory::{self, Admission, Inventory, Wish},
     lane,
     machine::Machine,
     money::Currency,
@@ -92,7 +89,6 @@ fn user(number: u64) -> UserId {
 #[must_use]
 pub fn hold(number: u64, wish: Wish) -> inventory::Command {
     inventory::Command::Hold {
-        spread: Spread::default(),
         key: key(number),
         user: user(number),
         admission: Admission { number, ends_at: NOW.plus_sec(180) },
@@ -114,15 +110,13 @@ pub fn buy(inventory: &mut Inventory, number: u64, index: u32) {
     let intent = PaymentIntentId { event_id: EventId::parse(EVENT).expect("it is an id"), key, attempt: 0 };
     let reservation_id = intent.reservation_id();
     let (amount, currency, outcome) = (PRICE, Currency::KRW, payment::Outcome::Approved);
-    let reclaim = Reclaim::Untried;
-    done(inventory, &inventory::Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome, reclaim });
+    done(inventory, &inventory::Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome });
     let owed = inventory.errands().map(|errand| errand.id).collect();
     done(inventory, &inventory::Command::ErrandsDone(owed));
 }
 
 /// The `index`th seat of the map.
-#[must_use]
-pub fn seat_id(index: u32) -> String {
+fn seat_id(index: u32) -> String {
     let row = index / ROW_SEATS;
     format!("S{}-{}-{}", row / SECTION_ROWS + 1, row % SECTION_ROWS + 1, index % ROW_SEATS + 1)
 }

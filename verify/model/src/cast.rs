@@ -11,11 +11,7 @@ use domain::{
     id::{EventId, OrderId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     idempotency::Idempotency,
     invariants::Witness,
-    inventory::{
-        Admission, Change as InventoryChange, Command as InventoryCommand, Wish,
-        claim::{Reclaim, Spread},
-        errand::Duty,
-    },
+    inventory::{Admission, Change as InventoryChange, Command as InventoryCommand, Wish, errand::Duty},
     machine::Machine,
     money::{Amount, Currency},
     payment::{
@@ -234,7 +230,7 @@ impl Cast {
                 let buyer = u8::try_from((intent.key.0 - 1) / 2).expect("there are few buyers");
                 Some(buyer * self.attempts + intent.attempt)
             }
-            Duty::EndAdmission { .. } | Duty::Settle { .. } | Duty::CloseAdmission { .. } => None,
+            Duty::EndAdmission { .. } => None,
         }
     }
 
@@ -423,7 +419,6 @@ impl Cast {
         Some(match ask {
             InventoryAsk::Request(request) => self.request(request),
             InventoryAsk::Decided(slot, word) => InventoryCommand::Decided {
-                reclaim: Reclaim::Untried,
                 idempotency: idempotency(ask),
                 intent: self.intent(slot),
                 reservation_id: self.intent(slot).reservation_id(),
@@ -446,7 +441,6 @@ impl Cast {
         });
         match request {
             Request::Hold(buyer, again) => InventoryCommand::Hold {
-                spread: Spread::default(),
                 key: Self::key(buyer, again),
                 user,
                 admission: Admission { number: u64::from(buyer) + 1, ends_at: START.plus_sec(ADMISSION_SEC) },
@@ -481,7 +475,7 @@ impl Cast {
         Some(match ask {
             PaymentAsk::Instruct(number) => match &self.errand(number).1 {
                 Duty::Pay { instruction, .. } => PaymentCommand::Instruct(instruction.clone()),
-                Duty::EndAdmission { .. } | Duty::Settle { .. } | Duty::CloseAdmission { .. } => {
+                Duty::EndAdmission { .. } => {
                     unreachable!("payments are asked about payments")
                 }
             },

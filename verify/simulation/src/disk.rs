@@ -211,7 +211,7 @@ impl<R: Rows> Store<R::Machine> for DiskStore<R> {
         self.world.may_fail(&self.object, "load")?;
         let disk = self.disk.borrow();
         let records = disk.latest.records.values().map(|(record, _)| *record).collect();
-        Ok((disk.latest.rows.load_as(&self.object), records))
+        Ok((disk.latest.rows.load(), records))
     }
 
     fn recall(&self, machine: &mut R::Machine, command: &<R::Machine as Machine>::Command) -> Result<(), String> {

@@ -8,10 +8,7 @@ use domain::{
     hash::Hash128,
     id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{
-        Command, Query, Wish,
-        claim::{Reclaim, Spread},
-    },
+    inventory::{Command, Query, Wish},
     lane::Join,
     machine::Answer,
     payment::{Action, Outcome, Plan, WebhookBody, WebhookType},
@@ -221,10 +218,6 @@ impl Gate for Door {
         self.pause(self.world.delay_ms()).await;
         Ok(self.world.0.event.borrow().clone())
     }
-
-    async fn shards(&self, _event_id: &EventId) -> Result<u32, No> {
-        Ok(self.world.0.event.borrow().shards)
-    }
 }
 
 fn machine_of(door: &Door) -> Machine {
@@ -308,7 +301,6 @@ impl Door {
     pub(crate) async fn hold(&self, user: &UserId, token: &str, wish: Wish, key: &str) -> Result<Granted, No> {
         let event_id = self.event_id();
         let token: Option<ReservationToken> = self.world.0.tokens.verify(token);
-        let unbound = token.as_ref().is_some_and(|token| token.caller.is_none());
         let admission = token.and_then(|token| token.admits(&event_id, user, RECORD_TTL_MS, self.now()));
         let admission = admission.ok_or(No::Refused(Refusal::NotAdmitted))?;
         let says = format!("{wish:?}");
@@ -319,7 +311,6 @@ impl Door {
             admission,
             wish,
             idempotency: keyed(&user.0, "reserve", key, &says),
-            spread: Spread { unbound, claimed: None },
         };
         granted(sale::command(self, &event_id, command).await?)
     }
@@ -402,7 +393,6 @@ impl Door {
             amount: data.amount,
             currency: data.currency,
             outcome,
-            reclaim: Reclaim::Untried,
         };
         granted(sale::command(self, &event_id, command).await?)
     }
@@ -413,9 +403,6 @@ impl Door {
         let event_id = event.event_id.clone();
         let inventory = InventoryAsk::Configure(Box::new(event.clone()));
         granted(self.ask(&Object::Inventory(event_id.clone()), &inventory).await?)?;
-        for shard in (0..event.shards).filter(|_| event.is_spread()) {
-            granted(self.ask(&Object::Shard(event_id.clone(), shard), &inventory).await?)?;
-        }
         let queue = QueueAsk::Configure(Box::new(event));
         granted(self.ask(&Object::Queue(event_id), &queue).await?)?;
         Ok(())

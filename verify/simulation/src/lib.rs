@@ -26,7 +26,7 @@ mod world;
 
 pub use profile::{Misfortune, Profile, Weather};
 pub use report::Report;
-pub use run::{run, run_two_shards, run_with};
+pub use run::{run, run_struck, run_with};
 
 /// The hash of the run from `seed`, for hosts that can only pass numbers. A broken promise traps.
 #[cfg(target_arch = "wasm32")]

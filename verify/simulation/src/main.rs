@@ -5,7 +5,7 @@
 //! simulate --seed 7                  one run, twice, with its hash
 //! simulate --first 1000              one seed after the other until a promise is broken
 //! simulate --crowd 2000 [--seed 7]   one big sale, with simulated time ÷ real time
-//! simulate --strikes 4 [--from 1]    so many sales over two shards, each with every misfortune at every moment, and with every
+//! simulate --strikes 4 [--from 1]    so many small sales, each with every misfortune at every moment, and with every
 //!                                    two at moments that are close
 //! ```
 //!
@@ -21,7 +21,7 @@ use std::{
 
 use domain::invariants::Invariant;
 use fastrand::Rng;
-use simulation::{Misfortune, Profile, Report, run, run_two_shards, run_with};
+use simulation::{Misfortune, Profile, Report, run, run_struck, run_with};
 
 fn main() -> ExitCode {
     let mut options = BTreeMap::new();
@@ -92,17 +92,17 @@ fn one(seed: u64) -> ExitCode {
 const CLOSE: u64 = 6;
 
 fn strikes(from: u64, sales: u64) -> ExitCode {
-    let (mut runs, mut spread) = (0_u64, 0_u64);
+    let (mut runs, mut held) = (0_u64, 0_u64);
     let mut strike = |seed: u64, strikes: Vec<(u64, Misfortune)>| {
-        let report = run_two_shards(seed, strikes.clone());
+        let report = run_struck(seed, strikes.clone());
         runs += 1;
-        spread += report.spread;
+        held += report.held;
         report.violation.map(|(at, violation)| format!("sale {seed} struck by {strikes:?}: at {at}: {violation}"))
     };
     let (broken, seconds) = timed(|| {
         let mut broken: Vec<String> = Vec::new();
         for seed in from..from + sales {
-            let moments = run_two_shards(seed, vec![]).stats.moments;
+            let moments = run_struck(seed, vec![]).stats.moments;
             for at in 1..=moments {
                 for how in Misfortune::ALL {
                     broken.extend(strike(seed, vec![(at, how)]));
@@ -114,10 +114,7 @@ fn strikes(from: u64, sales: u64) -> ExitCode {
         }
         broken
     });
-    say(&format!(
-        "{runs} runs of {sales} sales over two shards: {} broke a promise; {spread} reservations over shards, {seconds:.1} s",
-        broken.len()
-    ));
+    say(&format!("{runs} runs of {sales} small sales: {} broke a promise; {held} reservations, {seconds:.1} s", broken.len()));
     broken.iter().take(20).for_each(|line| say(line));
     if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -2,9 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use domain::{
-    inventory::Inventory, machine::Answer, queue::Command as QueueCommand, refusal::Refusal, spread::Part, time::Millis,
-};
+use domain::{inventory::Inventory, machine::Answer, queue::Command as QueueCommand, refusal::Refusal, time::Millis};
 use futures_channel::oneshot;
 use futures_util::future::join_all;
 use protocol::{
@@ -88,7 +86,7 @@ impl Storage {
         match object {
             Object::Lane(..) => Self::Lane(Rc::default()),
             Object::Queue(_) => Self::Queue(Rc::default()),
-            Object::Inventory(_) | Object::Shard(..) => Self::Inventory(Rc::default()),
+            Object::Inventory(_) => Self::Inventory(Rc::default()),
             Object::Payment(_) => Self::Payment(Rc::default()),
             Object::Live(..) => Self::Live(Rc::default()),
         }
@@ -118,11 +116,7 @@ impl Storage {
             }
             (Self::Inventory(disk), Object::Inventory(event_id)) => {
                 let store = store(disk, world, object, life);
-                Actor::Inventory(Rc::new(InventoryActor::new(machine, store, event_id.clone(), Part::Root)))
-            }
-            (Self::Inventory(disk), Object::Shard(event_id, shard)) => {
-                let store = store(disk, world, object, life);
-                Actor::Inventory(Rc::new(InventoryActor::new(machine, store, event_id.clone(), Part::Shard(*shard))))
+                Actor::Inventory(Rc::new(InventoryActor::new(machine, store, event_id.clone())))
             }
             (Self::Payment(disk), Object::Payment(_)) => {
                 Actor::Payment(Rc::new(PaymentActor::new(machine, store(disk, world, object, life))))
@@ -314,26 +308,22 @@ impl World {
     /// An inventory as it would be rebuilt, where everything that it saved is durable.
     pub(crate) fn inventory_at_rest(&self, object: &Object) -> Option<Inventory> {
         match &self.0.nodes.borrow().get(object)?.storage {
-            Storage::Inventory(disk) => disk.borrow().at_rest().map(|rows| rows.load_as(object)),
+            Storage::Inventory(disk) => disk.borrow().at_rest().map(|rows| rows.load()),
             Storage::Lane(_) | Storage::Queue(_) | Storage::Payment(_) | Storage::Live(_) => None,
         }
     }
 
-    /// What every inventory has in memory is what the ledger says. Only when nothing is on its way to the disk; a shard's
-    /// map says the same as its home's ledgers only when nothing is on its way between them either, `at_rest`.
-    pub(crate) fn check_maps(&self, at_rest: bool) {
-        let inventory = |(object, node): (&Object, &Node)| match &node.storage {
-            Storage::Inventory(disk) => Some((object.clone(), Rc::clone(disk))),
+    /// What every inventory has in memory is what the ledger says. Only when nothing is on its way to the disk.
+    pub(crate) fn check_maps(&self) {
+        let inventory = |node: &Node| match &node.storage {
+            Storage::Inventory(disk) => Some(Rc::clone(disk)),
             Storage::Lane(_) | Storage::Queue(_) | Storage::Payment(_) | Storage::Live(_) => None,
         };
-        let disks: Vec<(Object, Shared<InventoryRows>)> = self.0.nodes.borrow().iter().filter_map(inventory).collect();
-        for (object, disk) in disks {
-            let machine = disk.borrow().at_rest().map(|rows| rows.load_as(&object));
+        let disks: Vec<Shared<InventoryRows>> = self.0.nodes.borrow().values().filter_map(inventory).collect();
+        for disk in disks {
+            let machine = disk.borrow().at_rest().map(|rows| rows.load());
             let Some(machine) = machine.filter(|machine| machine.event().is_some()) else { continue };
             machine.check();
-            if machine.part() != Part::Root && !at_rest {
-                continue;
-            }
             let verdict = self.0.witness.borrow().seats.is_the_map_of(&machine);
             self.check(verdict);
         }

@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use domain::{
     board::PlaceState,
-    event::{QueueSettings, Section, SectionKind},
+    event::{QueueSettings, SectionKind},
     id::{EventId, PaymentIntentId, ReservationId, UserId},
     invariants::Invariant,
     inventory::{Wish, reservation::Status},
@@ -343,9 +343,6 @@ impl Person {
     }
 
     fn wish(&self) -> Wish {
-        if self.world.0.event.borrow().is_spread() && self.world.chance(self.world.0.apart) {
-            return self.apart();
-        }
         let quantity = self.world.draw(1..=2) as u32;
         if self.world.chance(500_000) {
             return Wish { quantity: Some(quantity), together: self.world.chance(500_000), ..Wish::default() };
@@ -362,21 +359,6 @@ impl Person {
             seat_ids: Some((first..=last).map(|number| format!("{}-{}-{number}", section.id, row.id)).collect()),
             ..Wish::default()
         }
-    }
-
-    /// The same seat in two or three sections, which are often at different shards.
-    fn apart(&self) -> Wish {
-        let sections = self.world.0.event.borrow().sections.clone();
-        let seat = |section: &Section| match &section.kind {
-            SectionKind::Seated { rows } => {
-                let row = &rows[self.world.draw(0..=rows.len() as u64 - 1) as usize];
-                Some(format!("{}-{}-{}", section.id, row.id, self.world.draw(1..=u64::from(row.count))))
-            }
-            SectionKind::General { .. } => None,
-        };
-        let start = self.world.draw(0..=sections.len() as u64 - 1) as usize;
-        let chosen = sections.iter().cycle().skip(start).take(sections.len().min(self.world.draw(2..=3) as usize));
-        Wish { seat_ids: Some(chosen.filter_map(seat).collect()), ..Wish::default() }
     }
 
     async fn hold(&self, reservation_token: &str) -> Option<Reserved> {

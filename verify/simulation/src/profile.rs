@@ -1,7 +1,7 @@
 //! What a run is like: how many people and seats, which settings, and how bad the weather is. All drawn from the seed.
 
 use domain::{
-    event::{Event, EventBody, Section},
+    event::{Event, EventBody},
     id::EventId,
     time::{Millis, Timestamp},
 };
@@ -118,8 +118,6 @@ pub struct Profile {
     pub live: bool,
     /// Whether tokens admit anybody who has them, as those of people who joined without an account do.
     pub unbound: bool,
-    /// How many wishes out of a million name seats of several sections, where these are spread over shards.
-    pub apart: u32,
     /// What goes wrong at which moments, by their numbers.
     pub strikes: Vec<(u64, Misfortune)>,
     /// How odd people are, in thousandths: how many leave, forge, act twice, pay late.
@@ -163,39 +161,21 @@ impl Profile {
             weather: Weather::drawn(rng),
             organiser: rng.u32(0..3) == 0,
             live: false,
-            unbound: false,
-            apart: 250_000,
+            unbound: rng.u32(0..8) == 0,
             strikes: vec![],
             oddness: rng.u32(0..=300),
         }
     }
 
-    /// The same sale with its seats spread over some shards, in more sections.
-    #[must_use]
-    pub fn spread(mut self, rng: &mut Rng) -> Self {
-        let first = self.event.sections[0].clone();
-        for id in ["B", "C", "D"].into_iter().take(rng.usize(1..=3)) {
-            self.event.sections.push(Section { id: id.to_owned(), ..first.clone() });
-        }
-        self.event.shards = rng.u32(2..=4);
-        // Some holds are shorter than the messages between shards may take.
-        if rng.bool() {
-            self.event.hold_ttl_sec = rng.u32(1..=4);
-        }
-        self.unbound = rng.bool();
-        self
-    }
-
-    /// A few people who want seats of two shards at once, in calm weather. Half of the sales have people who let holds
+    /// A few people in calm weather. Half of the sales have people who let holds
     /// run out, cancel and pay late, and tokens that admit anybody.
     #[must_use]
-    pub fn two_shards(rng: &mut Rng) -> Self {
+    pub fn few(rng: &mut Rng) -> Self {
         let rows = json!([{ "id": "1", "count": 3 }]);
         let event = event(&json!({
             "name": "Simulated",
             "hold_ttl_sec": 20,
             "sale_closes_at": Timestamp(Millis(START + 300_000)),
-            "shards": 2,
             "queue": { "admit_per_sec": 5, "burst": 5, "max_active": 5, "admission_ttl_sec": 60, "lanes": 1 },
             "sections": [
                 { "id": "A", "price": 100, "rows": rows },
@@ -212,7 +192,6 @@ impl Profile {
             organiser: false,
             live: false,
             unbound: rng.bool(),
-            apart: 1_000_000,
             strikes: vec![],
             oddness: if odd { 300 } else { 0 },
         }
@@ -247,7 +226,6 @@ impl Profile {
             organiser: false,
             live: false,
             unbound: false,
-            apart: 0,
             strikes: vec![],
             oddness: 50,
         }

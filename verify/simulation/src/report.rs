@@ -62,8 +62,8 @@ pub struct Report {
     pub people: u32,
     /// Seats that were sold at the end.
     pub sold: u64,
-    /// Reservations over several shards that were made.
-    pub spread: u64,
+    /// Reservations that were made.
+    pub held: u64,
     /// Counts.
     pub stats: Stats,
     /// Order of turns against order of joining: 1 without inversion.
@@ -80,14 +80,14 @@ impl fmt::Display for Report {
         write!(
             f,
             "seed {} hash {:016x}: {} people, {} simulated s, {steps} steps, {requests} requests, {batches} batches, {commits} commits, {faults} faults, \
-             {crashes} crashes, {repeated} repeated, {forged} forged, {bought} bought, {} seats sold, {} over shards, idle {idle_max_ms} ms, \
+             {crashes} crashes, {repeated} repeated, {forged} forged, {bought} bought, {} seats sold, {} reservations, idle {idle_max_ms} ms, \
              tau {:.3} (turns) {:.3} (entered)",
             self.seed,
             self.hash,
             self.people,
             self.simulated_ms / 1000,
             self.sold,
-            self.spread,
+            self.held,
             self.tau_turns,
             self.tau_entered,
         )

@@ -23,12 +23,6 @@ pub trait Rows: Clone + Default + 'static {
     /// The machine that they stand for.
     fn load(&self) -> Self::Machine;
 
-    /// The machine that they stand for, as that of `object`.
-    fn load_as(&self, object: &Object) -> Self::Machine {
-        let _ = object;
-        self.load()
-    }
-
     /// Makes one change.
     ///
     /// # Errors

@@ -25,8 +25,6 @@ const MAPS_MS: u64 = 120_000;
 /// One seed in so many has pages at sockets: the one with this remainder.
 const LIVE_EVERY: u64 = 8;
 const LIVE_SEEDS: u64 = 5;
-/// And so many have their seats spread over shards: those with these remainders.
-const SPREAD_SEEDS: [u64; 2] = [2, 6];
 /// How long after the sale pages show the seats, in simulated milliseconds: holds and payments have come to rest.
 const PAGES_STAY_MS: u64 = 600_000;
 /// After so many simulated milliseconds whatever still happens never ends.
@@ -37,16 +35,14 @@ const END_MS: u64 = 20_000_000;
 pub fn run(seed: u64) -> Report {
     let mut rng = Rng::with_seed(seed);
     let profile = Profile { live: seed % LIVE_EVERY == LIVE_SEEDS, ..Profile::drawn(&mut rng) };
-    let is_spread = SPREAD_SEEDS.contains(&(seed % LIVE_EVERY));
-    let profile = if is_spread { profile.spread(&mut rng) } else { profile };
     run_with(seed, &profile, rng)
 }
 
-/// A few people who want seats of two shards at once, with something going wrong at each of these moments.
+/// A few people, with something going wrong at each of these moments.
 #[must_use]
-pub fn run_two_shards(seed: u64, strikes: Vec<(u64, Misfortune)>) -> Report {
+pub fn run_struck(seed: u64, strikes: Vec<(u64, Misfortune)>) -> Report {
     let mut rng = Rng::with_seed(seed);
-    let profile = Profile { strikes, ..Profile::two_shards(&mut rng) };
+    let profile = Profile { strikes, ..Profile::few(&mut rng) };
     run_with(seed, &profile, rng)
 }
 
@@ -74,7 +70,7 @@ pub fn run_with(seed: u64, profile: &Profile, rng: Rng) -> Report {
         simulated_ms: world.elapsed_ms(),
         people: profile.people,
         sold: witness.seats.sold(),
-        spread: witness.seats.spread(),
+        held: witness.seats.bookings().len() as u64,
         tau_turns: kendall_tau(&turns),
         tau_entered: kendall_tau(&stats.entered),
         stats,
@@ -113,7 +109,7 @@ fn open_pages(world: &World, profile: &Profile) {
 
 /// Nothing happens any more: everything has ended, and what was saved is what is there.
 fn rest(world: &World) {
-    world.check_maps(true);
+    world.check_maps();
     let verdict = world.0.witness.borrow().at_rest();
     world.check(verdict);
     let sent = world.0.witness.borrow().seats.sequence();
@@ -146,7 +142,7 @@ fn plan_jumps(world: &World) {
 fn watch(world: &World, profile: &Profile) {
     let closes = profile.event.sale_closes_at.map_or(0, |at| at.0.0 - START);
     every(world, WATCH_MS, closes, World::watch_slots);
-    every(world, MAPS_MS, closes, |world| world.check_maps(false));
+    every(world, MAPS_MS, closes, World::check_maps);
 }
 
 fn every(world: &World, span_ms: u64, until_ms: u64, look: fn(&World)) {

@@ -40,7 +40,6 @@ pub(crate) struct Core {
     /// Whether tokens admit anybody who has them.
     pub(crate) unbound: bool,
     /// How many wishes out of a million name seats of several sections.
-    pub(crate) apart: u32,
     strikes: Vec<(u64, Misfortune)>,
     pub(crate) tokens: Keyring,
     pub(crate) webhooks: Key,
@@ -67,7 +66,6 @@ impl World {
             witness: RefCell::default(),
             event: RefCell::new(profile.event.clone()),
             unbound: profile.unbound,
-            apart: profile.apart,
             strikes: profile.strikes.clone(),
             tokens,
             webhooks,

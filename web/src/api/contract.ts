@@ -152,9 +152,9 @@ export type QueuePatch = { admit_per_sec?: number | null; burst?: number | null;
 export type NewSection = { id: string; name?: (Text | null); kind?: "seated" | "general" | null; price: number; rows?: Row[] | null; capacity?: number | null; layout?: (Layout | null) };
 
 /** At most 200,000 seats in all. */
-export type NewEvent = { name: Name; venue?: (Text | null); starts_at?: string | null; sale_opens_at?: string | null; sale_closes_at?: string | null; currency?: (Currency | null); hold_ttl_sec?: number | null; max_seats_per_reservation?: number | null; max_seats_per_user?: number | null; shards?: number | null; queue?: QueuePatch; sections: NewSection[] };
+export type NewEvent = { name: Name; venue?: (Text | null); starts_at?: string | null; sale_opens_at?: string | null; sale_closes_at?: string | null; currency?: (Currency | null); hold_ttl_sec?: number | null; max_seats_per_reservation?: number | null; max_seats_per_user?: number | null; queue?: QueuePatch; sections: NewSection[] };
 
-export type ManagedEvent = { event_id: EventId; version: number; name: Text; venue: Text; starts_at: (Instant | null); sale_opens_at: Instant; sale_closes_at: (Instant | null); currency: Currency; hold_ttl_sec: number; max_seats_per_reservation: number; max_seats_per_user: number; shards: number; queue: QueueSettings; sections: Section[]; figures?: Record<string, unknown> };
+export type ManagedEvent = { event_id: EventId; version: number; name: Text; venue: Text; starts_at: (Instant | null); sale_opens_at: Instant; sale_closes_at: (Instant | null); currency: Currency; hold_ttl_sec: number; max_seats_per_reservation: number; max_seats_per_user: number; queue: QueueSettings; sections: Section[]; figures?: Record<string, unknown> };
 
 export type SeatChanges = { block?: SeatId[]; unblock?: SeatId[] };
 

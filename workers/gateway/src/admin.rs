@@ -47,12 +47,8 @@ pub async fn put_event(call: &Call) -> Result<Reply, ApiError> {
                 event.queue.lanes = current.event.queue.lanes;
             }
             check_lanes(call, &current.event, event.queue.lanes, "queue.lanes").await?;
-            if !body.names_shards() {
-                event.shards = current.event.shards;
-            }
-            check_shards(&current.event, &event)?;
         }
-        configure_inventory(call, &event).await?;
+        objects::configure::<InventoryAsk>(call, &Object::Inventory(event_id.clone()), event.clone()).await?;
         if let Some(entry) = catalogue::write(call, event, replaces).await? {
             objects::configure::<QueueAsk>(call, &Object::Queue(event_id.clone()), entry.event.clone()).await?;
             availability::seats_changed(&event_id);
@@ -160,28 +156,6 @@ async fn check_lanes(call: &Call, current: &Event, lanes: u32, field: &str) -> R
     }
     let anybody = board::look_now(call, &current.event_id, |board| board.knows(1)).await?;
     if anybody { Err(ApiError::invalid(field, "cannot change once somebody has joined")) } else { Ok(()) }
-}
-
-/// Where a reservation is follows from the number of shards, and a seat's shard from the place of its section. So a spread
-/// event can grow, and nothing of it can go away.
-fn check_shards(current: &Event, event: &Event) -> Result<(), ApiError> {
-    if current.shards != event.shards {
-        return Err(ApiError::invalid("shards", "cannot change once the event exists"));
-    }
-    if event.is_spread() && !event.has_all_of(current) {
-        return Err(ApiError::invalid("sections", "must keep every seat, and their order, while the event has several shards"));
-    }
-    Ok(())
-}
-
-/// Hands the event to every part of its inventory: to the book first, which must know a seat before it hears of it.
-async fn configure_inventory(call: &Call, event: &Event) -> Result<(), ApiError> {
-    let event_id = &event.event_id;
-    objects::configure::<InventoryAsk>(call, &Object::Inventory(event_id.clone()), event.clone()).await?;
-    for shard in (0..event.shards).filter(|_| event.is_spread()) {
-        objects::configure::<InventoryAsk>(call, &Object::Shard(event_id.clone(), shard), event.clone()).await?;
-    }
-    Ok(())
 }
 
 fn contended() -> ApiError {

@@ -218,7 +218,7 @@ impl From<Problem> for ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Unconfigured | Refusal::MustClaim(_) => Self::of(Code::Unavailable),
+            Refusal::Unconfigured => Self::of(Code::Unavailable),
             Refusal::IdempotencyConflict => Self::of(Code::IdempotencyConflict),
             Refusal::Overloaded => Self::of(Code::Overloaded),
             Refusal::Invalid { field, problem } => Self::invalid(field, problem),

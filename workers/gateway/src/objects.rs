@@ -46,10 +46,6 @@ impl Gate for Call {
         let entry = catalogue::newest(self, event_id).await?.ok_or(Code::EventNotFound)?;
         Ok(entry.event.clone())
     }
-
-    async fn shards(&self, event_id: &EventId) -> Result<u32, ApiError> {
-        Ok(catalogue::event(self, event_id).await?.event.shards)
-    }
 }
 
 /// Gives an event's queue a command.

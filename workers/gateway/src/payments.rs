@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, UserId},
     idempotency::Idempotency,
-    inventory::{Command, Effect, Query, claim::Reclaim},
+    inventory::{Command, Effect, Query},
     machine::Answer,
     money::{Amount, Currency},
     payment::{Action, Outcome, Plan, Scenario, Status},
@@ -227,8 +227,7 @@ pub async fn webhook(call: &Call) -> Result<Reply, ApiError> {
     let scope = idempotency::digest(&[b"webhook", webhook_id.as_bytes()]);
     // The id alone tells a repetition: what it says the second time does not count.
     let idempotency = Idempotency { scope, fingerprint: scope, ttl_ms: WEBHOOK_ID_TTL_MS };
-    let reclaim = Reclaim::Untried;
-    let command = Command::Decided { idempotency, intent: intent.clone(), reservation_id, amount, currency, outcome, reclaim };
+    let command = Command::Decided { idempotency, intent: intent.clone(), reservation_id, amount, currency, outcome };
     let answer = objects::inventory(call, &event_id, command).await?;
     if let Answer::Granted { body, replayed: false } = &answer {
         match objects::read::<Received>(body)?.effect {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
-    inventory::{Command, Query, Wish, claim::Spread, reservation::Status},
+    inventory::{Command, Query, Wish, reservation::Status},
     time::Millis,
 };
 use protocol::sale;
@@ -94,7 +94,6 @@ pub async fn create(call: &Call) -> Result<Reply, ApiError> {
         admission,
         wish,
         idempotency: call.idempotency("reserve", Some(event_id))?,
-        spread: Spread { unbound: token.caller.is_none(), claimed: None },
     };
     let reply = Reply::answer(201, objects::inventory(call, event_id, command).await?)?;
     changed(user, event_id);

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use domain::{id::EventId, spread::Part};
+use domain::id::EventId;
 use protocol::{
-    ask::{Envelope, InventoryAsk, Object},
+    ask::{Envelope, InventoryAsk},
     inventory::InventoryActor,
 };
 use shell::{
@@ -17,16 +17,16 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use crate::store::InventoryStore;
 
-/// The seats of one event, or of one of its shards. Everything it knows is in its rows; memory is a copy.
+/// The seats of one event. Everything it knows is in its rows; memory is a copy.
 #[durable_object(alarm)]
 pub struct InventoryObject(Option<Rc<InventoryActor<ObjectPlatform, InventoryStore>>>);
 
 impl DurableObject for InventoryObject {
     fn new(state: State, env: Env) -> Self {
         let platform = ObjectPlatform::new(state, env, "inventory");
-        let Some((event_id, part)) = named(&platform.name()) else { return Self(None) };
-        let store = InventoryStore::new(Sql::new(platform.state()), part);
-        Self(Some(Rc::new(InventoryActor::new(Rc::new(platform), store, event_id, part))))
+        let Some(event_id) = EventId::parse(&platform.name()) else { return Self(None) };
+        let store = InventoryStore::new(Sql::new(platform.state()));
+        Self(Some(Rc::new(InventoryActor::new(Rc::new(platform), store, event_id))))
     }
 
     async fn fetch(&self, _request: Request) -> Result<Response> {
@@ -51,16 +51,8 @@ impl InventoryObject {
     }
 }
 
-/// What an object of this name is part of.
-fn named(name: &str) -> Option<(EventId, Part)> {
-    match Object::indexed(name) {
-        Some((event_id, shard)) => Some((event_id, Part::Shard(shard))),
-        None => Some((EventId::parse(name)?, Part::Root)),
-    }
-}
-
 impl InventoryObject {
     fn actor(&self) -> Result<&Rc<InventoryActor<ObjectPlatform, InventoryStore>>> {
-        self.0.as_ref().ok_or_else(|| "an inventory is named by its event, and by its number where it is a shard".into())
+        self.0.as_ref().ok_or_else(|| "an inventory is named by its event".into())
     }
 }

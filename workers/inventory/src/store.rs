@@ -12,18 +12,13 @@
 //! | `ended_admissions` | an admission that ended before its token does |
 //! | `counters` | the numbers that must not come again |
 //! | `idempotency` | the answer to a key |
-//! | `claims` | what a shard keeps for a reservation of another; in the book, what any of them has |
-//! | `merged` | how far the book has come with a shard |
 
 use std::cell::RefCell;
 
 use domain::{
     idempotency::{Idempotency, Record},
-    inventory::{
-        Admission, Change, Command, ENDED_KEPT_MS, Inventory, Merged, Query, Rows, ledger::Entry, reservation::Reservation,
-    },
+    inventory::{Admission, Change, Command, ENDED_KEPT_MS, Inventory, Query, Rows, ledger::Entry, reservation::Reservation},
     machine::{Answer, Batch, Store},
-    spread::Part,
     time::Millis,
 };
 use protocol::inventory::InventoryRows;
@@ -36,7 +31,7 @@ use worker::Result;
 
 use crate::{
     queries,
-    written::{LAST_ERRAND, SENT, TOLD, Written},
+    written::{LAST_ERRAND, SENT, Written},
 };
 
 const MIGRATIONS: &[&str] = &[
@@ -57,10 +52,9 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 ",
     records::SCHEMA,
-    "
-    CREATE TABLE claims (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE merged (shard INTEGER PRIMARY KEY, seq INTEGER NOT NULL, sequence INTEGER NOT NULL);
-",
+    // Made tables that the next one drops.
+    "SELECT 1",
+    "DROP TABLE IF EXISTS claims; DROP TABLE IF EXISTS merged",
 ];
 
 /// Those of admissions that are over; memory forgets them earlier.
@@ -69,15 +63,14 @@ const FORGET_ENDED: &str = "DELETE FROM ended_admissions WHERE ends_at <= (SELEC
 /// Reads and writes the rows of one inventory.
 pub(crate) struct InventoryStore {
     pub(crate) sql: Sql,
-    part: Part,
     migrated: std::cell::Cell<bool>,
     /// The traces that the commands at hand belong to; they go out with their notifications.
     trace_ids: RefCell<Vec<String>>,
 }
 
 impl InventoryStore {
-    pub(crate) const fn new(sql: Sql, part: Part) -> Self {
-        Self { sql, part, migrated: std::cell::Cell::new(false), trace_ids: RefCell::new(Vec::new()) }
+    pub(crate) const fn new(sql: Sql) -> Self {
+        Self { sql, migrated: std::cell::Cell::new(false), trace_ids: RefCell::new(Vec::new()) }
     }
 
     /// A reservation by its key, in any status.
@@ -112,15 +105,8 @@ impl Store<Inventory> for InventoryStore {
         let ended = bodies("SELECT number, ends_at FROM ended_admissions ORDER BY number")?;
         let errands = bodies("SELECT body FROM errands")?;
         let admission = |row: &Row| Ok(Admission { number: integer(row, 0)?, ends_at: Millis(integer(row, 1)?) });
-        let claims = bodies("SELECT body FROM claims")?;
-        let merged = bodies("SELECT shard, seq, sequence FROM merged")?;
-        let position = |row: &Row| {
-            let shard = integer(row, 0)?;
-            Ok((u32::try_from(shard).unwrap_or(u32::MAX), Merged { seq: integer(row, 1)?, sequence: integer(row, 2)? }))
-        };
         let sent = self.counter(SENT)?;
         let inventory = Inventory::restore(Rows {
-            part: self.part,
             event: event.first().map(|row| json(row, 0)).transpose()?,
             blocked: blocked.iter().map(|row| text(row, 0).map(str::to_owned)).collect::<Result<_>>()?,
             taking: taking.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
@@ -130,9 +116,6 @@ impl Store<Inventory> for InventoryStore {
             sequence: sent.max(self.highest("SELECT coalesce(max(sequence), 0) FROM outbox")?),
             sent,
             last_errand: self.counter(LAST_ERRAND)?,
-            claims: claims.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
-            told: self.counter(TOLD)?,
-            merged: merged.iter().map(position).collect::<Result<_>>()?,
         });
         Ok((inventory, records::load(&self.sql)?))
     }
@@ -142,13 +125,6 @@ impl Store<Inventory> for InventoryStore {
             && let Some(reservation) = self.reservation(&key.to_string())?
         {
             inventory.recall(reservation);
-        }
-        let sold: Vec<String> = inventory.sold_claims_of(command).map(|key| key.to_string()).collect();
-        if !sold.is_empty() {
-            let statement = "SELECT body FROM claims WHERE key IN (SELECT value FROM json_each(?))";
-            for row in &self.sql.rows(statement, vec![serde_json::to_string(&sold)?.into()])? {
-                inventory.recall_claim(json(row, 0)?);
-            }
         }
         Ok(())
     }

@@ -6,20 +6,16 @@ use domain::{
     id::ReservationKey,
     inventory::{
         Change,
-        claim::{Claim, Settlement},
-        ledger::{Entry, EntryType, Forwarded, Notification},
+        ledger::{Entry, EntryType, Notification},
         reservation::Reservation,
     },
     machine::Batch,
 };
-use serde::{Serialize, Serializer};
 use shell::sql::{Sql, integer_value, json_value};
 use worker::Result;
 
 /// Counter: the last sequence that left the outbox.
 pub(crate) const SENT: &str = "sent";
-/// Counter: the last entry of the ledger that the book has.
-pub(crate) const TOLD: &str = "told";
 /// Counter: the last errand's id.
 pub(crate) const LAST_ERRAND: &str = "last_errand";
 
@@ -30,9 +26,7 @@ pub(crate) struct Written<'a> {
     reservations: BTreeMap<ReservationKey, (&'a Reservation, bool)>,
     ledger: Vec<&'a Entry>,
     /// Each with its trace.
-    outbox: Vec<(&'a str, Leaving<'a>)>,
-    /// What became of claims, in order: whether each is sold by then, none where its seats are free.
-    claims: Vec<(&'a Claim, Option<bool>)>,
+    outbox: Vec<(&'a str, &'a Notification)>,
     /// What is rare, in order.
     rest: Vec<&'a Change>,
 }
@@ -62,20 +56,8 @@ impl<'a> Written<'a> {
                 self.ledger.push(entry);
                 self.rest.push(change);
             }
-            Change::Notified(notification) => self.outbox.push((trace, Leaving::Own(notification))),
-            Change::Forwarded(forwarded) => self.outbox.push((&forwarded.trace_id, Leaving::Forwarded(forwarded))),
-            Change::Recorded(entry) => self.ledger.push(entry),
-            Change::Claimed(claim) => self.claims.push((claim, Some(claim.sold))),
-            Change::Settled(claim, Settlement::Sold) => self.claims.push((claim, Some(true))),
-            Change::Settled(claim, Settlement::Free) => self.claims.push((claim, None)),
-            Change::Stamped(_)
-            | Change::Merged(..)
-            | Change::Told(_)
-            | Change::Configured(_)
-            | Change::AdmissionEnded(_)
-            | Change::Owed(_)
-            | Change::Done(_)
-            | Change::Sent(_) => {
+            Change::Notified(notification) => self.outbox.push((trace, notification)),
+            Change::Configured(_) | Change::AdmissionEnded(_) | Change::Owed(_) | Change::Done(_) | Change::Sent(_) => {
                 self.rest.push(change);
             }
         }
@@ -88,10 +70,9 @@ impl<'a> Written<'a> {
     pub(crate) fn save(&self, sql: &Sql) -> Result<()> {
         self.save_reservations(sql)?;
         self.save_seats(sql)?;
-        self.save_claims(sql)?;
         let ledger: Vec<_> = self.ledger.iter().map(|entry| (entry.seq, entry)).collect();
         sql.exec_many("INSERT INTO ledger SELECT value ->> 0, value -> 1 FROM json_each(?)", &ledger)?;
-        let outbox: Vec<_> = self.outbox.iter().map(|(trace, body)| (body.sequence(), trace, body)).collect();
+        let outbox: Vec<_> = self.outbox.iter().map(|(trace, body)| (body.sequence, trace, body)).collect();
         sql.exec_many("INSERT INTO outbox SELECT value ->> 0, value ->> 1, value -> 2 FROM json_each(?)", &outbox)?;
         self.rest.iter().try_for_each(|change| save_rare(sql, change))
     }
@@ -107,66 +88,21 @@ impl<'a> Written<'a> {
         sql.exec_many(statement, &rows)
     }
 
-    /// Those whose seats were free at some step.
-    fn unclaimed(&self) -> impl Iterator<Item = String> + '_ {
-        self.claims.iter().filter(|(_, sold)| sold.is_none()).map(|(claim, _)| claim.key.to_string())
-    }
-
-    /// Those that are there after the last step, and whether they are sold.
-    fn claimed(&self) -> impl Iterator<Item = (&'a Claim, bool)> + '_ {
-        let last = |index: usize, key| !self.claims[index + 1..].iter().any(|(later, _)| later.key == key);
-        let claims = self.claims.iter().enumerate().filter(move |(index, (claim, _))| last(*index, claim.key));
-        claims.filter_map(|(_, (claim, sold))| Some((*claim, (*sold)?)))
-    }
-
-    fn save_claims(&self, sql: &Sql) -> Result<()> {
-        let gone: Vec<String> = self.unclaimed().collect();
-        sql.exec_many("DELETE FROM claims WHERE key IN (SELECT value FROM json_each(?))", &gone)?;
-        let row = |(claim, sold): (&Claim, bool)| (claim.key.to_string(), Claim { sold, ..claim.clone() });
-        let rows: Vec<_> = self.claimed().map(row).collect();
-        sql.exec_many("INSERT OR REPLACE INTO claims SELECT value ->> 0, value -> 1 FROM json_each(?)", &rows)
-    }
-
     /// Seats that were given back go first: another reservation of the same commit may have taken them since. A seat that
     /// two have violates the primary key and undoes the whole commit.
     fn save_seats(&self, sql: &Sql) -> Result<()> {
-        let has_seats = |reservation: &Reservation| !reservation.seat_ids.is_empty() && !reservation.is_spread();
+        let has_seats = |reservation: &Reservation| !reservation.seat_ids.is_empty();
         let moved = || self.reservations.iter().filter(|(_, (reservation, moved))| *moved && has_seats(reservation));
         let free = moved().filter(|(_, (reservation, _))| !reservation.status.takes_seats());
-        let free: Vec<String> = free.map(|(key, _)| key.to_string()).chain(self.unclaimed()).collect();
+        let free: Vec<String> = free.map(|(key, _)| key.to_string()).collect();
         sql.exec_many("DELETE FROM taken WHERE reservation IN (SELECT value FROM json_each(?))", &free)?;
         let taken = moved().filter(|(_, (reservation, _))| reservation.status.takes_seats());
-        let taken = taken.map(|(key, (reservation, _))| (key.to_string(), &reservation.seat_ids));
-        let claimed = self.claimed().map(|(claim, _)| (claim.key.to_string(), &claim.seat_ids));
-        let taken: Vec<_> = taken.chain(claimed.filter(|(_, seat_ids)| !seat_ids.is_empty())).collect();
+        let taken: Vec<_> = taken.map(|(key, (reservation, _))| (key.to_string(), &reservation.seat_ids)).collect();
         let statement = "INSERT INTO taken SELECT seat.value, row.value ->> 0
             FROM json_each(?) AS row, json_each(row.value, '$[1]') AS seat
             WHERE NOT EXISTS (SELECT 1 FROM taken WHERE seat_id = seat.value AND reservation = row.value ->> 0)";
         sql.exec_many(statement, &taken)
     }
-}
-
-/// An envelope that leaves.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Leaving<'a> {
-    /// Of what was decided here.
-    Own(&'a Notification),
-    /// Of what a shard decided.
-    Forwarded(#[serde(serialize_with = "envelope")] &'a Forwarded),
-}
-
-impl Leaving<'_> {
-    const fn sequence(&self) -> u64 {
-        match self {
-            Self::Own(notification) => notification.sequence,
-            Self::Forwarded(forwarded) => forwarded.sequence,
-        }
-    }
-}
-
-fn envelope<S: Serializer>(forwarded: &Forwarded, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    forwarded.envelope.serialize(serializer)
 }
 
 fn save_rare(sql: &Sql, change: &Change) -> Result<()> {
@@ -189,25 +125,13 @@ fn save_rare(sql: &Sql, change: &Change) -> Result<()> {
             sql.exec("INSERT OR REPLACE INTO errands VALUES (?, ?)", row)?;
             raise(sql, LAST_ERRAND, errand.id)
         }
-        Change::Stamped(number) => raise(sql, LAST_ERRAND, *number),
-        Change::Told(seq) => raise(sql, TOLD, *seq),
-        Change::Merged(shard, merged) => {
-            let row = vec![integer_value((*shard).into())?, integer_value(merged.seq)?, integer_value(merged.sequence)?];
-            sql.exec("INSERT OR REPLACE INTO merged VALUES (?, ?, ?)", row)
-        }
         Change::Done(id) => sql.exec("DELETE FROM errands WHERE id = ?", vec![integer_value(*id)?]),
         Change::Sent(through) => {
             sql.exec("DELETE FROM outbox WHERE sequence <= ?", vec![integer_value(*through)?])?;
             sql.exec("INSERT OR REPLACE INTO counters VALUES (?, ?)", vec![SENT.into(), integer_value(*through)?])
         }
         // Gathered by table.
-        Change::Moved(..)
-        | Change::Updated(_)
-        | Change::Notified(_)
-        | Change::Forwarded(_)
-        | Change::Recorded(_)
-        | Change::Claimed(_)
-        | Change::Settled(..) => Ok(()),
+        Change::Moved(..) | Change::Updated(_) | Change::Notified(_) => Ok(()),
     }
 }
 

@@ -45,9 +45,6 @@ fn print() -> io::Result<()> {
         ("a board in the queue", times.queue_board),
         ("an entry in the queue", times.queue_enter),
         ("a hold in the inventory", times.inventory_hold),
-        ("a claim, at either end", times.shard_claim),
-        ("a message to the book, at either end", times.book_message),
-        ("an entry of it", times.book_entry),
     ];
     for (work, us) in rows {
         println!("| {work} | {us:.0} |");
@@ -69,10 +66,7 @@ fn print() -> io::Result<()> {
     } else {
         println!("Not within every limit and under {GOAL_MS} ms at any of {SPEEDS:?} × these speeds.\n");
     }
-    println!(
-        "Holds a second on one event, by the number of shards, with P95 under {GOAL_MS} ms.\n\n{}",
-        report::shards(&times, SEED)
-    );
+    println!("What one inventory carries with P95 under {GOAL_MS} ms.\n\n{}", report::holds(&report::carried(&times, SEED)));
     let paid = scenarios.iter().position(|scenario| scenario.lanes == PAID_LANES && scenario.gather_ms > 0.0);
     for wait in WAITS {
         let bill = Bill::new(&figures[paid.unwrap_or_default()], PAID_LANES, &times, wait);

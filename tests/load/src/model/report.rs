@@ -29,6 +29,10 @@ impl Load {
     pub fn pressure(&self) -> f64 {
         self.busy.max(self.calls_per_s / SOFT_LIMIT)
     }
+
+    fn cell(&self) -> String {
+        format!("{:.0} · {:.0} %", self.calls_per_s, 100.0 * self.busy)
+    }
 }
 
 /// The figures of one sale.
@@ -52,10 +56,8 @@ pub struct Figures {
     pub lane: Load,
     /// The queue.
     pub queue: Load,
-    /// The inventory; the busiest of its shards where it is spread.
+    /// The inventory.
     pub inventory: Load,
-    /// The book of a spread inventory.
-    pub book: Load,
     /// Batches that reached the queue.
     pub batches: u64,
     /// People who joined.
@@ -70,8 +72,11 @@ impl Figures {
     /// The object that is nearest to a limit, and what takes load from it.
     #[must_use]
     pub fn first_limit(&self) -> (&'static str, &'static str) {
-        let candidates =
-            [(self.lane, "lanes", "more lanes"), (self.queue, "queue", "gather longer"), (self.inventory, "inventory", "shards")];
+        let candidates = [
+            (self.lane, "lanes", "more lanes"),
+            (self.queue, "queue", "gather longer"),
+            (self.inventory, "inventory", "fewer entries"),
+        ];
         let nearest = candidates.into_iter().max_by(|a, b| a.0.pressure().total_cmp(&b.0.pressure()));
         nearest.map(|(_, name, remedy)| (name, remedy)).unwrap_or_default()
     }
@@ -94,7 +99,6 @@ impl Figures {
     }
 
     fn cells(&self) -> Vec<String> {
-        let load = |load: Load| format!("{:.0} · {:.0} %", load.calls_per_s, 100.0 * load.busy);
         let late = |ms: f64| if ms > 10_000.0 { "falls behind".to_owned() } else { format!("{ms:.0}") };
         let (first, remedy) = self.first_limit();
         let verdict = match (self.is_within_limits(), self.is_quick()) {
@@ -109,9 +113,9 @@ impl Figures {
             format!("{:.1}", self.status_p95_ms),
             late(self.enter_p95_ms),
             late(self.hold_p95_ms),
-            load(self.lane),
-            load(self.queue),
-            load(self.inventory),
+            self.lane.cell(),
+            self.queue.cell(),
+            self.inventory.cell(),
             verdict,
         ]
     }
@@ -153,19 +157,17 @@ pub fn sales(figures: &[Figures]) -> String {
     table(&head, &figures.iter().map(Figures::cells).collect::<Vec<_>>())
 }
 
-/// How many holds a second an inventory of so many shards carries: the most at which nine in ten hundredths are quick and
-/// nobody works without a pause.
+/// The most holds a second at which 95 in a hundred are quick and the inventory does not work without a pause.
 #[must_use]
-pub fn carried(shards: usize, times: &Times, seed: u64) -> Figures {
+pub fn carried(times: &Times, seed: u64) -> Figures {
     const STEP: f64 = 1.05;
     let mut best = None;
     let mut per_s = 100.0;
     loop {
         // The queue's entries are not what is asked for here.
         let times = Times { queue_enter: 0.0, ..times.clone() };
-        let figures = super::run(&Scenario::holds(shards, per_s), &times, seed);
-        let worst = figures.inventory.busy.max(figures.book.busy);
-        if figures.hold_p95_ms > GOAL_MS || worst > WORN {
+        let figures = super::run(&Scenario::holds(per_s), &times, seed);
+        if figures.hold_p95_ms > GOAL_MS || figures.inventory.busy > WORN {
             return best.unwrap_or(figures);
         }
         best = Some(figures);
@@ -173,28 +175,12 @@ pub fn carried(shards: usize, times: &Times, seed: u64) -> Figures {
     }
 }
 
-/// The table of what inventories carry.
+/// The table of what an inventory carries.
 #[must_use]
-pub fn shards(times: &Times, seed: u64) -> String {
-    let mut one = 0.0;
-    let rows = [1, 2, 4, 8, 16].map(|shards| {
-        let figures = carried(shards, times, seed);
-        let per_s = figures.holds as f64 / figures.seconds;
-        if shards == 1 {
-            one = per_s;
-        }
-        let load = |load: Load| format!("{:.0} · {:.0} %", load.calls_per_s, 100.0 * load.busy);
-        let book = if shards == 1 { "–".to_owned() } else { load(figures.book) };
-        vec![
-            shards.to_string(),
-            format!("{per_s:.0}"),
-            format!("{:.2}×", per_s / one),
-            format!("{:.0}", figures.hold_p95_ms),
-            load(figures.inventory),
-            book,
-        ]
-    });
-    table(&["shards", "holds/s", "against one", "hold P95 ms", "the busiest shard", "the book"], &rows)
+pub fn holds(figures: &Figures) -> String {
+    let per_s = figures.holds as f64 / figures.seconds;
+    let row = vec![format!("{per_s:.0}"), format!("{:.0}", figures.hold_p95_ms), figures.inventory.cell()];
+    table(&["holds/s", "hold P95 ms", "inventory"], &[row])
 }
 
 /// The scenarios of the table: lanes with and without gathering, a crowd of a million, a thousand events at once.

@@ -43,13 +43,6 @@ enum Event {
     EnterAtQueue(Us),
     BoardAtQueue(Us),
     HoldAtInventory(Us),
-    /// A hold asks another shard first, and is back at its home; an entry of the ledger goes to the book with those that
-    /// have gathered, and is back.
-    Claim(usize, Us),
-    Claimed(usize, Us),
-    Written(usize, Us),
-    AtBook(usize, Vec<Us>),
-    Told(usize, Vec<Us>),
 }
 
 struct Due {
@@ -92,16 +85,6 @@ struct Isolate {
     board_at: Us,
 }
 
-/// The inventory, or a part of it.
-#[derive(Clone, Debug, Default)]
-struct Shard {
-    thread: Thread,
-    /// Holds whose entries the book does not have.
-    buffer: Vec<Us>,
-    /// A message to the book is out.
-    out: bool,
-}
-
 struct Sale<'a> {
     scenario: &'a Scenario,
     times: &'a Times,
@@ -113,9 +96,7 @@ struct Sale<'a> {
     isolates: Vec<Isolate>,
     lanes: Vec<Lane>,
     queue: Thread,
-    /// The inventory, or its shards.
-    inventory: Vec<Shard>,
-    book: Thread,
+    inventory: Thread,
     latencies: [Histogram<u64>; 4],
 }
 
@@ -136,8 +117,7 @@ pub fn run(scenario: &Scenario, times: &Times, seed: u64) -> Figures {
             .collect(),
         lanes: vec![Lane::default(); scenario.lanes as usize],
         queue: Thread::default(),
-        inventory: vec![Shard::default(); scenario.shards],
-        book: Thread::default(),
+        inventory: Thread::default(),
         latencies: std::array::from_fn(|_| histogram()),
     };
     for first in [Event::Join, Event::Status, Event::Enter, Event::Hold] {
@@ -253,64 +233,12 @@ impl Sale<'_> {
                 let (_, done) = self.gateway();
                 self.plan(done + self.way(), Event::HoldAtInventory(self.now));
             }
-            Event::HoldAtInventory(since) => self.hold(since),
-            Event::Claim(home, since) => {
-                let shard = (home + self.chance.usize(1..self.inventory.len())) % self.inventory.len();
-                let service = self.service(self.times.shard_claim);
-                let done = self.inventory[shard].thread.call(self.now, service) + self.flush() + self.way();
-                self.plan(done, Event::Claimed(home, since));
-            }
-            Event::Claimed(home, since) => {
+            Event::HoldAtInventory(since) => {
                 let service = self.service(self.times.inventory_hold);
-                let done = self.inventory[home].thread.work(self.now, service) + self.flush();
-                self.plan(done, Event::Written(home, since));
-            }
-            Event::Written(home, since) => {
-                self.inventory[home].buffer.push(since);
-                self.tell(home);
-            }
-            Event::AtBook(shard, holds) => {
-                let service = self.service(self.times.book_message + self.times.book_entry * holds.len() as f64);
-                let done = self.book.call(self.now, service) + self.flush() + self.way();
-                self.plan(done, Event::Told(shard, holds));
-            }
-            Event::Told(shard, holds) => {
-                let told = self.now + self.way();
-                holds.into_iter().for_each(|since| self.answered(HOLD, told, since));
-                self.inventory[shard].out = false;
-                self.tell(shard);
+                let done = self.inventory.call(self.now, service) + self.flush() + self.way();
+                self.answered(HOLD, done, since);
             }
         }
-    }
-
-    /// A hold of one seat. Spread over shards, its user is at home at one of them and its seat at any.
-    fn hold(&mut self, since: Us) {
-        let shards = self.inventory.len();
-        if shards == 1 {
-            let service = self.service(self.times.inventory_hold);
-            let done = self.inventory[0].thread.call(self.now, service) + self.flush() + self.way();
-            self.answered(HOLD, done, since);
-            return;
-        }
-        let home = self.chance.usize(..shards);
-        let service = self.service(self.times.shard_claim);
-        let elsewhere = self.chance.usize(..shards) != 0;
-        let done = self.inventory[home].thread.call(self.now, if elsewhere { service } else { 0.0 });
-        let way = if elsewhere { self.way() } else { 0.0 };
-        self.plan(done + way, if elsewhere { Event::Claim(home, since) } else { Event::Claimed(home, since) });
-    }
-
-    /// One message to the book in flight from each shard.
-    fn tell(&mut self, shard: usize) {
-        let teller = &mut self.inventory[shard];
-        if teller.out || teller.buffer.is_empty() {
-            return;
-        }
-        teller.out = true;
-        let holds = std::mem::take(&mut teller.buffer);
-        let service = self.service(self.times.book_message + self.times.book_entry * holds.len() as f64);
-        let done = self.inventory[shard].thread.work(self.now, service);
-        self.plan(done + self.way(), Event::AtBook(shard, holds));
     }
 
     /// The first request that finds an isolate's board old asks for a new one; the others use what is there.
@@ -379,8 +307,7 @@ impl Sale<'_> {
             isolate: most(&mut self.isolates.iter().map(|isolate| load(&isolate.thread))),
             lane: most(&mut self.lanes.iter().map(|lane| load(&lane.thread))),
             queue: load(&self.queue),
-            inventory: most(&mut self.inventory.iter().map(|shard| load(&shard.thread))),
-            book: load(&self.book),
+            inventory: load(&self.inventory),
             batches: self.lanes.iter().map(|lane| lane.batches).sum(),
             joins: self.joined,
             holds: self.latencies[HOLD].len(),
@@ -403,9 +330,6 @@ mod tests {
             queue_board: 100.0,
             queue_enter: 300.0,
             inventory_hold: 500.0,
-            shard_claim: 200.0,
-            book_message: 300.0,
-            book_entry: 20.0,
         }
     }
 
@@ -429,12 +353,10 @@ mod tests {
     }
 
     #[test]
-    fn several_shards_carry_more_holds_than_one_and_answer_later() {
-        let [one, four] = [1, 4].map(|shards| run(&Scenario::holds(shards, 1500.0), &times(), 1));
-        assert!(four.hold_p95_ms > 30.0 && four.hold_p95_ms < 120.0, "claim, hold and book each wait for a flush: {four:?}");
-        assert!(four.inventory.busy < one.inventory.busy / 2.0 && four.book.busy > 0.0, "{one:?} {four:?}");
-        let [one, four] = [1, 4].map(|shards| run(&Scenario::holds(shards, 3000.0), &times(), 1));
-        assert!(one.hold_p95_ms > 1000.0 && four.hold_p95_ms < 120.0, "{one:?} {four:?}");
+    fn an_inventory_carries_holds_until_its_thread_is_full() {
+        let [some, many] = [1500.0, 3000.0].map(|per_s| run(&Scenario::holds(per_s), &times(), 1));
+        assert!(some.hold_p95_ms < 30.0 && some.inventory.busy > 0.6 && some.inventory.busy < 0.9, "{some:?}");
+        assert!(many.hold_p95_ms > 1000.0, "{many:?}");
     }
 
     #[test]

@@ -15,8 +15,6 @@ pub struct Scenario {
     pub gather_ms: f64,
     /// Entries a second, each followed by a hold.
     pub entries_per_s: f64,
-    /// Objects that the inventory is spread over; one is not spread.
-    pub shards: usize,
     /// Isolates of the gateway, each with a board of its own.
     pub isolates: usize,
     /// Status requests a second.
@@ -38,7 +36,6 @@ impl Scenario {
             lanes,
             gather_ms,
             entries_per_s: 200.0,
-            shards: 1,
             isolates: 200,
             statuses_per_s: 10_000.0,
             way_ms: 1.0,
@@ -48,13 +45,12 @@ impl Scenario {
 
     /// An event where nothing happens but `holds_per_s` entries and holds, for ten seconds.
     #[must_use]
-    pub fn holds(shards: usize, holds_per_s: f64) -> Self {
+    pub fn holds(holds_per_s: f64) -> Self {
         Self {
-            name: format!("{shards} shards"),
+            name: "holds".into(),
             joins_per_s: 10.0,
             crowd: 100,
             entries_per_s: holds_per_s,
-            shards,
             statuses_per_s: 0.0,
             ..Self::hot(4, 0.0)
         }

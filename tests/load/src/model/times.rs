@@ -26,26 +26,13 @@ pub struct Times {
     pub queue_enter: f64,
     /// A hold in the inventory.
     pub inventory_hold: f64,
-    /// A claim, in the shard that keeps it, and as much again at home, which asks for it.
-    pub shard_claim: f64,
-    /// A message of a shard to the book, at either end, without what is in it.
-    pub book_message: f64,
-    /// An entry of one, at either end.
-    pub book_entry: f64,
 }
 
 #[derive(Deserialize)]
 struct Summary {
     machine: Machine,
     results: Vec<Work>,
-    shards: Option<Shards>,
     objects: Option<Objects>,
-}
-
-/// What a hold over shards takes beyond one that is not, of all objects together, in microseconds.
-#[derive(Clone, Copy, Deserialize)]
-struct Shards {
-    claim_us: f64,
 }
 
 /// What each object takes by itself, the call included, in microseconds.
@@ -55,8 +42,6 @@ struct Objects {
     queue_batch: f64,
     lane_join: f64,
     inventory_hold: f64,
-    book_message: f64,
-    book_entry: f64,
 }
 
 #[derive(Deserialize)]
@@ -72,21 +57,17 @@ struct Work {
 }
 
 impl Times {
-    /// Reads a summary of the benchmark, with what objects take by themselves (`--objects`) and what spreading takes
-    /// (`--shards`); those that are kept where it says nothing of them. The call is in an object's time, at both of its
-    /// ends, so that it is too large rather than too small. Of an entry, which is not measured by itself, it is what a
-    /// request takes beyond a status.
+    /// Reads a summary of the benchmark, with what objects take by themselves (`--objects`), or what is kept where it says
+    /// nothing of them. The call is in an object's time, at both of its ends, so that it is too large rather than too
+    /// small. Of an entry, which is not measured by itself, it is what a request takes beyond a status.
     ///
     /// # Errors
     /// The file cannot be read, or a work is missing.
     pub fn read(path: &str) -> io::Result<Self> {
         let summary: Summary = serde_json::from_slice(&fs::read(path)?)?;
         let kept: Summary = serde_json::from_str(KEPT)?;
-        let shards = summary.shards.or(kept.shards);
         let objects = summary.objects.or(kept.objects);
-        let (Some(shards), Some(objects)) = (shards, objects) else {
-            return Err(io::Error::other(format!("{path} says nothing of objects and shards")));
-        };
+        let objects = objects.ok_or_else(|| io::Error::other(format!("{path} says nothing of objects")))?;
         let work = |name: &str| {
             let found = summary.results.iter().find(|work| work.name == name);
             found.ok_or_else(|| io::Error::other(format!("{path} does not say how long {name} takes")))
@@ -100,9 +81,6 @@ impl Times {
             queue_board: objects.queue_board,
             queue_enter: beyond("enter")?,
             inventory_hold: objects.inventory_hold,
-            shard_claim: shards.claim_us / 2.0,
-            book_message: objects.book_message,
-            book_entry: objects.book_entry,
             date: summary.machine.date,
             cpu: summary.machine.cpu,
         })
@@ -118,9 +96,6 @@ impl Times {
             queue_board: self.queue_board / factor,
             queue_enter: self.queue_enter / factor,
             inventory_hold: self.inventory_hold / factor,
-            shard_claim: self.shard_claim / factor,
-            book_message: self.book_message / factor,
-            book_entry: self.book_entry / factor,
             ..self.clone()
         }
     }

@@ -5,10 +5,7 @@ use domain::{
     hash::Hash128,
     id::{EventId, OrderId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{
-        self, Admission, Wish,
-        claim::{Reclaim, Spread},
-    },
+    inventory::{self, Admission, Wish},
     lane::Join,
     money::Currency,
     payment::{Action, Instruction, Outcome, Plan, Scenario, Terms},
@@ -97,9 +94,8 @@ fn inventory_commands(n: u64) -> Vec<inventory::Command> {
     let (key, user, idempotency, intent) = (key(n), user(n), idempotency(n), intent_id(n));
     let plan = Plan { scenario: Scenario::Approve, delay_ms: 2000, approve_permille: 800 };
     let admission = Admission { number: n, ends_at: START.plus_sec(180) };
-    let hold = |wish: Wish| Command::Hold { key, user: user.clone(), admission, wish, idempotency, spread: Spread::default() };
+    let hold = |wish: Wish| Command::Hold { key, user: user.clone(), admission, wish, idempotency };
     let decided = |outcome: Outcome| Command::Decided {
-        reclaim: Reclaim::Untried,
         idempotency: Idempotency { scope: Hash128(100 + u128::from(n)), ..idempotency },
         intent: intent.clone(),
         reservation_id: reservation_id(n),

@@ -5,15 +5,13 @@ use domain::{
     id::ReservationKey,
     invariants::{Verdict, Witness},
     inventory::{
-        Admission, Change, Command, Inventory, Merged, Query, Rows as Kept,
-        claim::{Claim, Settlement},
+        Admission, Change, Command, Inventory, Query, Rows as Kept,
         errand::Errand,
         ledger::{Entry, EntryType},
         reservation::{OrderView, Reservation, ReservationView},
     },
     machine::Answer,
     refusal::Refusal,
-    spread::Part,
     time::Millis,
 };
 use protocol::ask::Object;
@@ -37,30 +35,9 @@ pub struct InventoryRows {
     ended: BTreeMap<u64, Millis>,
     sent: u64,
     last_errand: u64,
-    claims: BTreeMap<ReservationKey, Claim>,
-    told: u64,
-    merged: BTreeMap<u32, Merged>,
 }
 
 impl InventoryRows {
-    fn restore(&self, part: Part) -> Inventory {
-        Inventory::restore(Kept {
-            part,
-            event: self.event.as_ref().map(reread),
-            blocked: self.blocked.iter().cloned().collect(),
-            taking: self.reservations.values().filter(|reservation| reservation.status.takes_seats()).map(reread).collect(),
-            ended: self.ended.iter().map(|(number, ends_at)| Admission { number: *number, ends_at: *ends_at }).collect(),
-            errands: self.errands.values().map(reread).collect(),
-            seq: self.seq,
-            sequence: self.sent.max(self.outbox.keys().next_back().copied().unwrap_or(0)),
-            sent: self.sent,
-            last_errand: self.last_errand,
-            claims: self.claims.values().map(reread).collect(),
-            told: self.told,
-            merged: self.merged.iter().map(|(shard, merged)| (*shard, *merged)).collect(),
-        })
-    }
-
     fn save_seats(&mut self, key: ReservationKey, seat_ids: &[String]) -> Result<(), String> {
         for seat in seat_ids {
             match self.taken.insert(seat.clone(), key) {
@@ -80,30 +57,28 @@ impl InventoryRows {
     }
 }
 
-/// Which part of its event's inventory an object is.
-fn part_of(object: &Object) -> Part {
-    match object {
-        Object::Shard(_, shard) => Part::Shard(*shard),
-        _ => Part::Root,
-    }
-}
-
 impl Rows for InventoryRows {
     type Machine = Inventory;
 
     fn load(&self) -> Inventory {
-        self.restore(Part::Root)
-    }
-
-    fn load_as(&self, object: &Object) -> Inventory {
-        self.restore(part_of(object))
+        Inventory::restore(Kept {
+            event: self.event.as_ref().map(reread),
+            blocked: self.blocked.iter().cloned().collect(),
+            taking: self.reservations.values().filter(|reservation| reservation.status.takes_seats()).map(reread).collect(),
+            ended: self.ended.iter().map(|(number, ends_at)| Admission { number: *number, ends_at: *ends_at }).collect(),
+            errands: self.errands.values().map(reread).collect(),
+            seq: self.seq,
+            sequence: self.sent.max(self.outbox.keys().next_back().copied().unwrap_or(0)),
+            sent: self.sent,
+            last_errand: self.last_errand,
+        })
     }
 
     fn write(&mut self, change: &Change) -> Result<(), String> {
         match change {
             Change::Configured(event) => self.event = Some((**event).clone()),
             Change::Moved(reservation, entry) => {
-                let seat_ids: &[String] = if reservation.is_spread() { &[] } else { &reservation.seat_ids };
+                let seat_ids = &reservation.seat_ids;
                 if reservation.status.takes_seats() {
                     self.save_seats(reservation.key, seat_ids)?;
                 } else {
@@ -130,7 +105,6 @@ impl Rows for InventoryRows {
                 let envelope = serde_json::to_value(notification).expect("plain data with text keys");
                 self.outbox.insert(notification.sequence, envelope);
             }
-            Change::Forwarded(forwarded) => drop(self.outbox.insert(forwarded.sequence, forwarded.envelope.clone())),
             Change::AdmissionEnded(admission) => drop(self.ended.insert(admission.number, admission.ends_at)),
             Change::Owed(errand) => {
                 self.last_errand = self.last_errand.max(errand.id);
@@ -141,24 +115,6 @@ impl Rows for InventoryRows {
                 self.outbox = self.outbox.split_off(&(through + 1));
                 self.sent = *through;
             }
-            Change::Claimed(claim) => {
-                self.save_seats(claim.key, &claim.seat_ids)?;
-                self.claims.insert(claim.key, (**claim).clone());
-            }
-            Change::Settled(claim, Settlement::Sold) => {
-                self.claims.insert(claim.key, Claim { sold: true, ..(**claim).clone() });
-            }
-            Change::Settled(claim, Settlement::Free) => {
-                self.free_seats(claim.key, &claim.seat_ids);
-                self.claims.remove(&claim.key);
-            }
-            Change::Stamped(number) => self.last_errand = self.last_errand.max(*number),
-            Change::Recorded(entry) => {
-                self.seq = entry.seq;
-                self.ledger.insert(entry.seq, entry.clone());
-            }
-            Change::Merged(shard, merged) => drop(self.merged.insert(*shard, *merged)),
-            Change::Told(seq) => self.told = *seq,
         }
         Ok(())
     }
@@ -166,12 +122,10 @@ impl Rows for InventoryRows {
     fn recall(&self, inventory: &mut Inventory, command: &Command) {
         let found = inventory.missing(command).and_then(|key| self.reservations.get(&key));
         found.into_iter().for_each(|reservation| inventory.recall(reread(reservation)));
-        let sold: Vec<ReservationKey> = inventory.sold_claims_of(command).collect();
-        sold.iter().filter_map(|key| self.claims.get(key)).for_each(|claim| inventory.recall_claim(reread(claim)));
     }
 
-    fn testify(witness: &mut Witness, object: &Object, changes: &[Change], now: Millis) -> Verdict {
-        witness.part_saved(part_of(object), changes, now)
+    fn testify(witness: &mut Witness, _object: &Object, changes: &[Change], now: Millis) -> Verdict {
+        witness.inventory_saved(changes, now)
     }
 
     fn outbox(&self, limit: u32) -> Vec<(u64, String)> {
