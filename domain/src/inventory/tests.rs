@@ -65,7 +65,6 @@ impl Store<Inventory> for Memory {
             sequence: rows.notifications.last().map_or(0, |notification| notification.sequence),
             sent: rows.sent,
             last_errand: rows.last_errand,
-            ..Rows::default()
         });
         Ok((inventory, rows.records.values().map(|(record, _)| *record).collect()))
     }
