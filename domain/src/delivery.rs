@@ -18,9 +18,10 @@ pub use endpoint::{URL_MAX_BYTES, endpoint_allowed};
 
 use crate::{
     chance,
+    effect::{Effects, Nothing},
     id::EventId,
     idempotency::Idempotency,
-    machine::{Decision, Machine},
+    machine::{Context, Decision, Machine},
     refusal::Refusal,
     time::{Millis, Timestamp},
 };
@@ -452,7 +453,7 @@ impl Delivery {
             let line = after.machine.line(&envelope.event_id).with_arrived(envelope.sequence);
             after.make(Change::Queued { envelope: envelope.clone(), at: now, line });
         }
-        Decision { reply: Reply::Enqueued { accepted: envelopes.len() - known, known, displaced }, changes: after.changes }
+        Decision::new(Reply::Enqueued { accepted: envelopes.len() - known, known, displaced }, after.changes)
     }
 
     fn tried(&self, event_id: &EventId, sequence: u64, attempt: u32, problem: Option<&str>, now: Millis) -> Decision<Self> {
@@ -469,7 +470,7 @@ impl Delivery {
             }),
         };
         let dead = matches!(change, Some(Change::Died { .. }));
-        Decision { reply: Reply::Tried { dead }, changes: change.into_iter().collect() }
+        Decision::new(Reply::Tried { dead }, change.into_iter().collect())
     }
 
     fn died(&self, event_id: &EventId, sequence: u64, letter: &Letter, attempts: u32, problem: &str, now: Millis) -> Change {
@@ -488,7 +489,7 @@ impl Delivery {
             let letter = Letter { id, kind, queued_at: now, attempt: ATTEMPTS_MAX, due_at: now };
             Change::Redriven { number: *number, event_id, sequence, letter }
         });
-        Decision { reply: Reply::Redriven { redriven: change.is_some() }, changes: change.into_iter().collect() }
+        Decision::new(Reply::Redriven { redriven: change.is_some() }, change.into_iter().collect())
     }
 }
 
@@ -546,8 +547,10 @@ impl Machine for Delivery {
     type Command = Command;
     type Change = Change;
     type Reply = Reply;
+    type Effect = Nothing;
 
-    fn decide(&self, command: &Command, now: Millis) -> Result<Decision<Self>, Refusal> {
+    fn decide(&self, command: &Command, context: Context) -> Result<Decision<Self>, Refusal> {
+        let now = context.now;
         match command {
             Command::Enqueue { envelopes, .. } if envelopes.len() > ENQUEUE_MAX => {
                 Err(Refusal::Invalid { field: "envelopes".to_owned(), problem: format!("must be at most {ENQUEUE_MAX}") })
@@ -557,9 +560,9 @@ impl Machine for Delivery {
                 Ok(self.tried(event_id, *sequence, *attempt, problem.as_deref(), now))
             }
             Command::Redrive { id } => Ok(self.redrive(id, now)),
-            Command::Drop if *self == Self::default() => Ok(Decision { reply: Reply::Done {}, changes: vec![] }),
-            Command::Drop => Ok(Decision { reply: Reply::Done {}, changes: vec![Change::Dropped] }),
-            Command::Tick => Ok(Decision { reply: Reply::Done {}, changes: vec![] }),
+            Command::Drop if *self == Self::default() => Ok(Decision::new(Reply::Done {}, vec![])),
+            Command::Drop => Ok(Decision::new(Reply::Done {}, vec![Change::Dropped])),
+            Command::Tick => Ok(Decision::new(Reply::Done {}, vec![])),
         }
     }
 
@@ -604,6 +607,10 @@ impl Machine for Delivery {
     /// Nothing changes by time alone; the object is woken for [`Delivery::next_due_at`].
     fn next_deadline(&self) -> Option<Millis> {
         None
+    }
+
+    fn effects(&self) -> &Effects<Nothing> {
+        Effects::NONE
     }
 
     fn tick() -> Command {

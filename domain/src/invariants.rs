@@ -18,7 +18,7 @@ pub use self::{
     money::MoneyWitness,
     seats::{Booking, SeatsWitness},
 };
-use crate::{hash::Hash128, id::PaymentIntentId, inventory, lane, payment, queue, time::Millis};
+use crate::{hash::Hash128, inventory, lane, payment, queue, time::Millis};
 
 /// A promise of the design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,13 +42,16 @@ pub enum Invariant {
     OwnerAlone,
     /// No slot is idle for longer than a second while people wait who could have it.
     NoIdleSlot,
-    /// Everybody and everything ends: places, holds, payments, errands, notifications.
+    /// Everybody and everything ends: places, holds, payments, effects.
     AllEnds,
+    /// The log has every envelope of an event, without a gap, for the life of the event; a cursor moves only over what its
+    /// reader has acknowledged.
+    NothingUntold,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SeatOnce,
         Self::HoldEnds,
         Self::MoneyBehindSeat,
@@ -59,6 +62,7 @@ impl Invariant {
         Self::OwnerAlone,
         Self::NoIdleSlot,
         Self::AllEnds,
+        Self::NothingUntold,
     ];
 
     /// Its name in the documents.
@@ -75,6 +79,7 @@ impl Invariant {
             Self::OwnerAlone => "owner-alone",
             Self::NoIdleSlot => "no-idle-slot",
             Self::AllEnds => "all-ends",
+            Self::NothingUntold => "nothing-untold",
         }
     }
 }
@@ -133,12 +138,12 @@ impl Witness {
         self.seats.saved(changes, (!self.alone).then_some(&self.money), now)
     }
 
-    /// A payment intent saved `changes` in one commit.
+    /// The simulated provider saved `changes` in one commit.
     ///
     /// # Errors
     /// A promise was broken.
-    pub fn payment_saved(&mut self, intent: &PaymentIntentId, changes: &[payment::Change]) -> Verdict {
-        changes.iter().try_for_each(|change| self.money.saved(intent, change, &self.seats))
+    pub fn payments_saved(&mut self, changes: &[payment::Change]) -> Verdict {
+        changes.iter().try_for_each(|change| self.money.saved(&change.intent.terms.intent_id, change, &self.seats))
     }
 
     /// The queue saved `changes` in one commit, decided at `now`.

@@ -27,10 +27,11 @@ pub use self::gathering::{Gathering, WAITERS_MAX, gather_ms};
 use crate::queue::{Batch, JOINS_MAX, LEAVES_MAX};
 use crate::{
     board::PlaceState,
+    effect::{Effects, Nothing},
     event::Event,
     hash::{Digested, Hash128},
     idempotency::Idempotency,
-    machine::{Decision, Machine},
+    machine::{Context, Decision, Machine},
     refusal::Refusal,
     time::Millis,
 };
@@ -265,27 +266,27 @@ impl Lane {
 
     fn join(&self, join: &Join) -> Result<Decision<Self>, Refusal> {
         let known = self.known.get(&join.caller).filter(|placed| join.replaces != Some(placed.joined.number));
-        let Some(placed) = known else { return Ok(Decision { reply: Reply::Unknown, changes: vec![] }) };
+        let Some(placed) = known else { return Ok(Decision::new(Reply::Unknown, vec![])) };
         let replayed = placed.keys.have(join)?;
         let reply = Reply::Known { joined: placed.joined, replayed };
         if replayed {
-            return Ok(Decision { reply, changes: vec![] });
+            return Ok(Decision::new(reply, vec![]));
         }
         let mut placed = placed.clone();
         placed.keys.record(join);
-        Ok(Decision { reply, changes: vec![Change::Placed(placed)] })
+        Ok(Decision::new(reply, vec![Change::Placed(placed)]))
     }
 
     fn store(&self, numbered: &Numbered) -> Decision<Self> {
         let Numbered { nonce, seq, placed, left } = numbered;
         if *seq < self.next_seq() {
-            return Decision { reply: Reply::Done, changes: vec![] };
+            return Decision::new(Reply::Done, vec![]);
         }
         assert!(*seq == self.next_seq(), "batches are stored one after the other");
         let mut changes = vec![Change::Stored { nonce: *nonce, seq: *seq }];
         changes.extend(placed.iter().cloned().map(Change::Placed));
         changes.extend(left.iter().map(|number| Change::Forgotten { number: *number }));
-        Decision { reply: Reply::Done, changes }
+        Decision::new(Reply::Done, changes)
     }
 }
 
@@ -293,12 +294,13 @@ impl Machine for Lane {
     type Command = Command;
     type Change = Change;
     type Reply = Reply;
+    type Effect = Nothing;
 
-    fn decide(&self, command: &Command, _now: Millis) -> Result<Decision<Self>, Refusal> {
+    fn decide(&self, command: &Command, _context: Context) -> Result<Decision<Self>, Refusal> {
         if let Command::Configure(event) = command {
             let known = self.event.as_ref().is_some_and(|known| event.version <= known.version);
             let changes = if known { vec![] } else { vec![Change::Configured(event.clone())] };
-            return Ok(Decision { reply: Reply::Done, changes });
+            return Ok(Decision::new(Reply::Done, changes));
         }
         if self.event.is_none() {
             return Err(Refusal::Unconfigured);
@@ -306,7 +308,7 @@ impl Machine for Lane {
         match command {
             Command::Join(join) => self.join(join),
             Command::Numbered(numbered) => Ok(self.store(numbered)),
-            Command::Configure(_) | Command::Tick => Ok(Decision { reply: Reply::Done, changes: vec![] }),
+            Command::Configure(_) | Command::Tick => Ok(Decision::new(Reply::Done, vec![])),
         }
     }
 
@@ -321,6 +323,10 @@ impl Machine for Lane {
 
     fn next_deadline(&self) -> Option<Millis> {
         None
+    }
+
+    fn effects(&self) -> &Effects<Nothing> {
+        Effects::NONE
     }
 
     fn tick() -> Command {

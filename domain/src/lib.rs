@@ -21,6 +21,7 @@
 pub mod board;
 pub mod chance;
 pub mod delivery;
+pub mod effect;
 pub mod event;
 pub mod hash;
 pub mod id;
@@ -37,3 +38,4 @@ pub mod refusal;
 pub mod seat_map;
 pub mod stock;
 pub mod time;
+pub mod trace;

@@ -1,18 +1,37 @@
 //! Decide, save, apply: the one way through which anything changes.
 //!
-//! A [`Machine`] is rules over memory, a [`Store`] is rows. [`Engine::execute`] decides against memory, saves what
-//! was decided in one commit and answers; nothing comes in between. Several commands may share a commit
-//! ([`Engine::execute_all`]): each is decided as those before it left memory, and nobody is answered before all of it is
-//! saved. Memory is disposable: after a fault the engine drops it and loads it again from the rows, through the same `apply`.
-//! The objects and the simulation run this same engine; only the store differs.
+//! This is the [decider pattern](https://thinkbeforecoding.com/post/2021/12/17/functional-event-sourcing-decider): a
+//! [`Machine`] is rules over memory, a [`Store`] is rows. [`Engine::execute`] decides against memory, saves what was decided
+//! in one commit and answers; nothing comes in between. Several commands may share a commit ([`Engine::execute_all`]): each
+//! is decided as those before it left memory, and nobody is answered before all of it is saved. What has to follow
+//! elsewhere is in the same commit, as [effects](crate::effect). Memory is disposable: after a fault the engine drops it and
+//! loads it again from the rows, through the same `apply`. The objects, the simulation and the model checker run this same
+//! engine; only the store differs.
 
 use serde::Serialize;
 
 use crate::{
+    effect::{Effect, Effects},
     idempotency::{Idempotency, RECORDS_MAX, Record, Records, Seen},
     refusal::Refusal,
     time::Millis,
+    trace::TraceId,
 };
+
+/// What a command is decided in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The instant.
+    pub now: Millis,
+    /// The request that caused it; none for what time alone causes.
+    pub trace: TraceId,
+}
+
+impl From<Millis> for Context {
+    fn from(now: Millis) -> Self {
+        Self { now, trace: TraceId::NONE }
+    }
+}
 
 /// Rules without I/O.
 pub trait Machine: Sized {
@@ -22,19 +41,30 @@ pub trait Machine: Sized {
     type Change;
     /// What is answered; its JSON is the answer's body.
     type Reply: Serialize;
+    /// What is owed to others.
+    type Effect: Effect;
 
-    /// What `command` would change at `now`, or why not. Reads only. May assume that every deadline up to `now` has
-    /// been carried out (the engine sees to it), and must not depend on it.
+    /// What `command` would change, or why not. Reads only. May assume that every deadline up to now has been carried out
+    /// (the engine sees to it), and must not depend on it.
     ///
     /// # Errors
     /// The rules refuse; nothing changes.
-    fn decide(&self, command: &Self::Command, now: Millis) -> Result<Decision<Self>, Refusal>;
+    fn decide(&self, command: &Self::Command, context: Context) -> Result<Decision<Self>, Refusal>;
 
     /// Makes one saved change. Cannot fail; applying it again is harmless.
     fn apply(&mut self, change: &Self::Change);
 
     /// When something changes by time alone, next.
     fn next_deadline(&self) -> Option<Millis>;
+
+    /// What is owed to others and was not acknowledged yet.
+    fn effects(&self) -> &Effects<Self::Effect>;
+
+    /// When the machine is to be called next after `now`: for a deadline, or for an effect that is not due yet. The one
+    /// clock of an object.
+    fn wakes_at(&self, now: Millis) -> Option<Millis> {
+        self.next_deadline().into_iter().chain(self.effects().next_due_after(now)).min()
+    }
 
     /// The command that carries out what is due.
     fn tick() -> Self::Command;
@@ -56,13 +86,21 @@ pub struct Decision<M: Machine> {
     pub reply: M::Reply,
     /// In the order in which they happen; empty when nothing changes.
     pub changes: Vec<M::Change>,
+    /// Ids of the effects that are among the changes for the first time.
+    pub effects: Vec<u64>,
+}
+
+impl<M: Machine> Decision<M> {
+    /// A decision that owes nothing to others.
+    #[must_use]
+    pub const fn new(reply: M::Reply, changes: Vec<M::Change>) -> Self {
+        Self { reply, changes, effects: Vec::new() }
+    }
 }
 
 /// What one command leaves behind.
 #[derive(Debug)]
 pub struct Step<C> {
-    /// Which command of those executed together; none for what was due.
-    pub command: Option<usize>,
     /// The changes, in order.
     pub changes: Vec<C>,
     /// The record of the answer, with the answer's body.
@@ -139,13 +177,19 @@ pub enum Answer {
     Refused(Refusal),
 }
 
-/// A command that was executed together with others.
-#[derive(Debug)]
-pub struct Outcome<T> {
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
     /// What it is answered with.
     pub answer: Answer,
-    /// What was seen of the machine just before and just after it.
-    pub seen: (T, T),
+    /// Ids of the effects that it created.
+    pub effects: Vec<u64>,
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        Self { answer, effects: Vec::new() }
+    }
 }
 
 /// A machine with its store.
@@ -175,47 +219,40 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
         Ok(&self.loaded()?.0)
     }
 
-    /// Carries out `command` at `now`: what is due first, then the command.
+    /// Carries out `command`: what is due first, then the command.
     ///
     /// # Errors
     /// Storage is broken; memory was dropped and is loaded again at the next call.
-    pub fn execute(&mut self, command: &M::Command, now: Millis) -> Result<Answer, S::Fault> {
-        let outcomes = self.execute_all([command], now, |_| ())?;
+    pub fn execute(&mut self, command: &M::Command, context: impl Into<Context>) -> Result<Answer, S::Fault> {
+        let Context { now, trace } = context.into();
+        let outcomes = self.execute_all([(command, trace)], now)?;
         Ok(outcomes.into_iter().next().expect("one command has one outcome").answer)
     }
 
-    /// Carries out `commands` at `now` one after the other, in one commit as far as none of them needs the rows: what is
-    /// due first, then each as those before it left the machine. `look` sees the machine around each of them.
+    /// Carries out commands, each with its trace, at `now` one after the other, in one commit as far as none of them needs
+    /// the rows: what is due first, then each as those before it left the machine.
     ///
     /// # Errors
     /// Storage is broken: nobody may be answered, though a part may have been saved. What was not saved is not in memory
     /// either.
-    pub fn execute_all<'c, T>(
+    pub fn execute_all<'c>(
         &mut self,
-        commands: impl IntoIterator<Item = &'c M::Command>,
+        commands: impl IntoIterator<Item = (&'c M::Command, TraceId)>,
         now: Millis,
-        look: impl Fn(&M) -> T,
-    ) -> Result<Vec<Outcome<T>>, S::Fault>
+    ) -> Result<Vec<Outcome>, S::Fault>
     where
         M::Command: 'c,
     {
         let (mut steps, mut outcomes) = (Vec::new(), Vec::new());
-        for (index, command) in commands.into_iter().enumerate() {
+        for (command, trace) in commands {
             if self.loaded()?.0.next_deadline().is_some_and(|at| at <= now) {
                 self.save(&mut steps, now)?;
                 self.catch_up(now)?;
             }
-            let before = look(&self.loaded()?.0);
-            let answer = self.answer(command, index, now, &mut steps)?;
-            outcomes.push(Outcome { answer, seen: (before, look(&self.loaded()?.0)) });
+            outcomes.push(self.answer(command, Context { now, trace }, &mut steps)?);
         }
         self.save(&mut steps, now)?;
         Ok(outcomes)
-    }
-
-    /// When the machine wants to be called next.
-    pub fn next_deadline(&self) -> Option<Millis> {
-        self.live.as_ref().and_then(|(machine, _)| machine.next_deadline())
     }
 
     /// The machine and its rows, where loaded.
@@ -232,7 +269,7 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
         let mut due = self.loaded()?.0.next_deadline();
         while due.is_some_and(|at| at <= now) {
             let mut steps = Vec::new();
-            self.step(&M::tick(), None, None, now, &mut steps)?;
+            self.step(&M::tick(), None, now.into(), &mut steps)?;
             self.save(&mut steps, now)?;
             let next = self.loaded()?.0.next_deadline();
             assert!(next != due, "a tick must carry out what is due, or it would be due for ever");
@@ -254,39 +291,34 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
     }
 
     /// Answers `command` out of its record, or decides it and adds what it leaves behind to `steps`.
-    fn answer(
-        &mut self,
-        command: &M::Command,
-        index: usize,
-        now: Millis,
-        steps: &mut Vec<Step<M::Change>>,
-    ) -> Result<Answer, S::Fault> {
+    fn answer(&mut self, command: &M::Command, context: Context, steps: &mut Vec<Step<M::Change>>) -> Result<Outcome, S::Fault> {
+        let now = context.now;
         let idempotency = M::idempotency(command);
         if let Some(idempotency) = idempotency {
             let records = &self.loaded()?.1;
             match records.look_up(idempotency, now) {
-                Seen::New if records.len() >= RECORDS_MAX => return Ok(Answer::Refused(Refusal::Overloaded)),
+                Seen::New if records.len() >= RECORDS_MAX => return Ok(Answer::Refused(Refusal::Overloaded).into()),
                 Seen::New => {}
                 Seen::Same => {
                     self.save(steps, now)?;
                     let body = self.store.recorded(idempotency)?;
-                    return Ok(Answer::Granted { body, replayed: true });
+                    return Ok(Answer::Granted { body, replayed: true }.into());
                 }
-                Seen::Conflict => return Ok(Answer::Refused(Refusal::IdempotencyConflict)),
+                Seen::Conflict => return Ok(Answer::Refused(Refusal::IdempotencyConflict).into()),
             }
         }
-        self.step(command, Some(index), idempotency, now, steps)
+        self.step(command, idempotency, context, steps)
     }
 
     /// Decides `command`, changes memory, and adds what is to be saved to `steps`.
     fn step(
         &mut self,
         command: &M::Command,
-        index: Option<usize>,
         idempotency: Option<&Idempotency>,
-        now: Millis,
+        context: Context,
         steps: &mut Vec<Step<M::Change>>,
-    ) -> Result<Answer, S::Fault> {
+    ) -> Result<Outcome, S::Fault> {
+        let now = context.now;
         if self.loaded()?.0.must_recall(command) {
             // What the rows say of it may be waiting to be saved.
             self.save(steps, now)?;
@@ -294,9 +326,9 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
             self.store.recall(machine, command)?;
         }
         let (machine, records) = self.live.as_mut().expect("loaded just above");
-        let Decision { reply, changes } = match machine.decide(command, now) {
+        let Decision { reply, changes, effects } = match machine.decide(command, context) {
             Ok(decision) => decision,
-            Err(refusal) => return Ok(Answer::Refused(refusal)),
+            Err(refusal) => return Ok(Answer::Refused(refusal).into()),
         };
         let body = serde_json::to_vec(&reply).expect("replies are plain data with text keys");
         let record = idempotency.map(|idempotency| Record {
@@ -307,9 +339,9 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
         changes.iter().for_each(|change| machine.apply(change));
         record.iter().for_each(|record| records.insert(record));
         if !changes.is_empty() || record.is_some() {
-            steps.push(Step { command: index, changes, record: record.map(|record| (record, body.clone())) });
+            steps.push(Step { changes, record: record.map(|record| (record, body.clone())) });
         }
-        Ok(Answer::Granted { body, replayed: false })
+        Ok(Outcome { answer: Answer::Granted { body, replayed: false }, effects })
     }
 
     /// Saves what gathered, in one commit.

@@ -43,11 +43,13 @@ use self::draft::Draft;
 pub use crate::stock::Stock;
 use crate::{
     board::{BoardUpdate, Chunk, PlaceState, Places, Wave},
+    effect::{self, Effects, Pending},
     event::Event,
     idempotency::Idempotency,
-    machine::{Decision, Machine},
+    machine::{Context, Decision, Machine},
     refusal::Refusal,
     time::Millis,
+    trace::TraceId,
 };
 
 /// Most places that one line has: nine minutes at 30,000 joins a second.
@@ -103,6 +105,8 @@ pub enum Command {
         /// What [`Queue::stock_question`] gave when it was asked.
         asked: StockAsked,
     },
+    /// The inventory did not say what is in stock → [`Reply::Done`].
+    StockUnknown,
     /// Carry out what is due → [`Reply::Done`].
     Tick,
 }
@@ -205,7 +209,27 @@ pub enum Change {
     },
     /// A lane's batch was answered.
     Answered(Answered),
+    /// The inventory is not asked for the stock before this instant. No row: it may be asked at once after a restart.
+    StockRests(Millis),
 }
+
+/// What a queue owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the inventory for the stock, since people wait who could be let in.
+    AskStock,
+}
+
+impl effect::Effect for Effect {
+    type Key = ();
+
+    fn ordering_key(&self) {}
+}
+
+/// How long after a failure the inventory is asked again, in milliseconds.
+const STOCK_RETRY_MS: u64 = 1000;
+/// The id of the one effect; it follows from the counters.
+const ASK_STOCK: u64 = 0;
 
 /// The line of one event. The default is not configured and refuses everything but [`Command::Configure`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -221,6 +245,8 @@ pub struct Queue {
     admissions: BTreeMap<u64, Entered>,
     ends: BTreeSet<(Millis, u64)>,
     answered: BTreeMap<u32, Answered>,
+    effects: Effects<Effect>,
+    stock_rests_until: Millis,
 }
 
 impl Queue {
@@ -274,23 +300,42 @@ impl Queue {
         self.counters.wants_stock(self.event()?)
     }
 
-    /// Whether the stock as known is too old to tell whether everything is sold.
+    /// The question that is due for whoever looks at the queue at `now`: the stock as known is too old to tell whether
+    /// everything is sold.
     #[must_use]
-    pub fn doubts_stock(&self, now: Millis) -> bool {
-        self.event.is_some() && self.counters.doubts_stock(now)
+    pub fn doubts_stock(&self, now: Millis) -> Option<Pending<Effect>> {
+        let doubted = self.event.is_some() && now >= self.stock_rests_until && self.counters.doubts_stock(now);
+        doubted.then(|| ask_stock(now))
     }
+
+    /// What follows from the counters.
+    fn owe_stock(&mut self) {
+        match self.wants_stock() {
+            Some(at) => self.effects.put(ask_stock(at.max(self.stock_rests_until))),
+            None => self.effects.remove(ASK_STOCK),
+        }
+    }
+}
+
+const fn ask_stock(due_at: Millis) -> Pending<Effect> {
+    Pending { id: ASK_STOCK, attempt: 0, due_at, trace: TraceId::NONE, effect: Effect::AskStock }
 }
 
 impl Machine for Queue {
     type Command = Command;
     type Change = Change;
     type Reply = Reply;
+    type Effect = Effect;
 
-    fn decide(&self, command: &Command, now: Millis) -> Result<Decision<Self>, Refusal> {
+    fn decide(&self, command: &Command, context: Context) -> Result<Decision<Self>, Refusal> {
+        let now = context.now;
         if let Command::Configure(event) = command {
             return Ok(self.configure(event, now));
         }
         let event = self.event.as_deref().ok_or(Refusal::Unconfigured)?;
+        if let Command::StockUnknown = command {
+            return Ok(Decision::new(Reply::Done {}, vec![Change::StockRests(now.plus_ms(STOCK_RETRY_MS))]));
+        }
         let mut draft = Draft::new(self, event, now);
         draft.settle();
         let reply = match command {
@@ -298,16 +343,22 @@ impl Machine for Queue {
             Command::Enter { number, kid, .. } => Reply::Entered(draft.enter(*number, *kid)?),
             Command::End { number } => draft.end(*number),
             Command::Stock { stock, asked } => draft.stock(*stock, *asked),
-            Command::Configure(_) | Command::Tick => Reply::Done {},
+            Command::Configure(_) | Command::StockUnknown | Command::Tick => Reply::Done {},
         };
         draft.advance();
-        Ok(Decision { reply, changes: draft.finish() })
+        Ok(Decision::new(reply, draft.finish()))
     }
 
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::Configured(event) => self.event = Some(event.clone()),
-            Change::Counted(counters) => self.counters = (**counters).clone(),
+            Change::Configured(event) => {
+                self.event = Some(event.clone());
+                self.owe_stock();
+            }
+            Change::Counted(counters) => {
+                self.counters = (**counters).clone();
+                self.owe_stock();
+            }
             Change::Marked { chunk, version, states } => {
                 *self.places.chunk_mut(*chunk) = (**states).clone();
                 self.chunk_versions.insert(*chunk, *version);
@@ -333,6 +384,10 @@ impl Machine for Queue {
             Change::Answered(answered) => {
                 self.answered.insert(answered.lane, answered.clone());
             }
+            Change::StockRests(until) => {
+                self.stock_rests_until = *until;
+                self.owe_stock();
+            }
         }
     }
 
@@ -343,6 +398,10 @@ impl Machine for Queue {
         lapse.into_iter().chain(end).chain(self.counters.next_wave_at(event)).min()
     }
 
+    fn effects(&self) -> &Effects<Effect> {
+        &self.effects
+    }
+
     fn tick() -> Command {
         Command::Tick
     }
@@ -350,7 +409,12 @@ impl Machine for Queue {
     fn idempotency(command: &Command) -> Option<&Idempotency> {
         match command {
             Command::Enter { idempotency, .. } => Some(idempotency),
-            Command::Configure(_) | Command::Batch(_) | Command::End { .. } | Command::Stock { .. } | Command::Tick => None,
+            Command::Configure(_)
+            | Command::Batch(_)
+            | Command::End { .. }
+            | Command::Stock { .. }
+            | Command::StockUnknown
+            | Command::Tick => None,
         }
     }
 }
@@ -359,14 +423,14 @@ impl Queue {
     fn configure(&self, event: &Event, now: Millis) -> Decision<Self> {
         let known = self.event.as_deref();
         if known.is_some_and(|known| event.version <= known.version) {
-            return Decision { reply: Reply::Done {}, changes: vec![] };
+            return Decision::new(Reply::Done {}, vec![]);
         }
         // What is due is settled and the bucket filled by the settings that held until now.
         let mut draft = Draft::new(self, known.unwrap_or(event), now);
         draft.settle();
         draft.configure(event, known.is_none());
         draft.advance();
-        Decision { reply: Reply::Done {}, changes: draft.finish() }
+        Decision::new(Reply::Done {}, draft.finish())
     }
 }
 

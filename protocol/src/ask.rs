@@ -29,8 +29,8 @@ pub enum Object {
     Queue(EventId),
     /// The seats of an event.
     Inventory(EventId),
-    /// A payment intent.
-    Payment(PaymentIntentId),
+    /// One of those that simulate the payment provider of an event.
+    Payment(EventId, u32),
     /// One of those that hold the sockets of an event.
     Live(EventId, u32),
 }
@@ -43,7 +43,7 @@ impl Object {
             Self::Lane(..) => "LANE",
             Self::Queue(_) => "QUEUE",
             Self::Inventory(_) => "INVENTORY",
-            Self::Payment(_) => "PAYMENT",
+            Self::Payment(..) => "PAYMENT",
             Self::Live(..) => "LIVE",
         }
     }
@@ -52,13 +52,14 @@ impl Object {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Lane(event_id, index) | Self::Live(event_id, index) => format!("{event_id}/{index}"),
+            Self::Lane(event_id, index) | Self::Live(event_id, index) | Self::Payment(event_id, index) => {
+                format!("{event_id}/{index}")
+            }
             Self::Queue(event_id) | Self::Inventory(event_id) => event_id.to_string(),
-            Self::Payment(intent) => intent.to_string(),
         }
     }
 
-    /// The event and index of a lane, or of one that holds sockets, by its name.
+    /// The event and index of an object that has one, by its name.
     #[must_use]
     pub fn indexed(name: &str) -> Option<(EventId, u32)> {
         let (event_id, index) = name.rsplit_once('/')?;
@@ -110,14 +111,21 @@ pub enum InventoryAsk {
     Configure(Box<Event>),
 }
 
-/// What a payment intent can be asked. Every answer is a [`domain::payment::StatusReply`].
+/// What the simulated provider can be asked. Every answer is a [`domain::payment::StatusReply`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentAsk {
     /// The inventory instructs.
-    Instruct(Instruction),
+    Instruct {
+        /// About which intent.
+        intent: PaymentIntentId,
+        /// What to do with it.
+        instruction: Instruction,
+    },
     /// A client wants a pending intent decided now; answered once the decision was reported.
     Process {
+        /// Which intent.
+        intent: PaymentIntentId,
         /// Who asks.
         user: UserId,
         /// What to decide.
@@ -127,6 +135,8 @@ pub enum PaymentAsk {
     },
     /// How it stands.
     Status {
+        /// Which intent.
+        intent: PaymentIntentId,
         /// Who asks.
         user: UserId,
     },

@@ -14,6 +14,7 @@ use domain::{
     queue::{Batch, BatchReply, Command as QueueCommand},
     refusal::Refusal,
     time::Millis,
+    trace::TraceId,
 };
 use futures_channel::oneshot::{self, Receiver, Sender};
 use serde::Serialize;
@@ -70,7 +71,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
     /// Storage is broken.
     pub async fn answer(self: &Rc<Self>, question: LaneAsk, trace: &str) -> Result<Answer, Problem> {
         match question {
-            LaneAsk::Configure(event) => self.host.execute(&Command::Configure(event)),
+            LaneAsk::Configure(event) => self.host.execute_now(&Command::Configure(event)),
             LaneAsk::Join(join) => match self.known(&join)? {
                 Some(answer) => Ok(answer),
                 None => Ok(self.wait(trace, |gathering, waiter| gathering.join(&join, waiter)).await),
@@ -91,7 +92,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
         if self.gathering.borrow().has(join.caller) {
             return Ok(None);
         }
-        let body = match self.host.execute(&Command::Join(join.clone()))? {
+        let body = match self.host.execute_now(&Command::Join(join.clone()))? {
             Answer::Granted { body, .. } => body,
             refused @ Answer::Refused(_) => return Ok(Some(refused)),
         };
@@ -197,7 +198,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
     /// Stores what the queue answered, then tells everybody who waited.
     fn arrive(&self, reply: &BatchReply, trace: &str) {
         let Some(numbered) = self.gathering.borrow().to_store(reply) else { return };
-        match self.host.execute(&Command::Numbered(numbered)) {
+        match self.host.execute_now(&Command::Numbered(numbered)) {
             Ok(_) => {
                 for (waiter, answer) in self.gathering.borrow_mut().arrive(reply) {
                     // A waiter that is gone asks again and finds its place in the table.
@@ -214,7 +215,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
         self.nonce.set(0);
         let waiters = self.gathering.borrow_mut().give_up();
         let fields = serde_json::json!({ "problem": problem.to_string(), "waiters": waiters.len() });
-        self.host.platform.log(Level::Warn, trace, "batch given up", fields);
+        self.host.platform.log(Level::Warn, TraceId::of_traceparent(trace), "batch given up", fields);
         for waiter in waiters {
             let _ = waiter.send(Answer::Refused(Refusal::Overloaded));
         }

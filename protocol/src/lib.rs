@@ -28,6 +28,6 @@ pub mod platform;
 pub mod queue;
 pub mod sale;
 
-pub use host::Host;
+pub use host::{Actor, Host, Performed};
 pub use limit::within;
 pub use platform::{Level, Platform, Problem};

@@ -18,6 +18,7 @@ use domain::{
     live::{News, PlaceFrame, SaleFrame, SeatChanges, SeatFeed},
     machine::Answer,
     time::Millis,
+    trace::TraceId,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -351,7 +352,7 @@ impl<P: Platform, K: Sockets> LiveActor<P, K> {
             Ok(Answer::Refused(refusal)) => Err(refusal.code().to_owned()),
             Err(fault) => Err(format!("{fault:?}")),
         };
-        outcome.map_err(|why| self.platform.log(Level::Warn, "", problem, json!({ "problem": why }))).ok()
+        outcome.map_err(|why| self.platform.log(Level::Warn, TraceId::NONE, problem, json!({ "problem": why }))).ok()
     }
 
     fn greet(&self, id: u64) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::time::Millis;
+use domain::{time::Millis, trace::TraceId};
 use serde_json::Value;
 
 use crate::ask::{Fault, Object};
@@ -83,12 +83,12 @@ pub trait Platform: 'static {
     /// They may have been taken or not.
     fn publish(&self, envelopes: &[String]) -> impl Future<Output = Result<(), Problem>>;
 
-    /// Signs a webhook and sends it to the gateway, once; the status that it answered.
+    /// Signs a webhook and sends it to the gateway, once; the body of its answer.
     ///
     /// # Errors
-    /// There is no answer. The gateway may have taken it all the same.
-    fn report(&self, webhook: &domain::payment::Webhook, trace: &str) -> impl Future<Output = Result<u16, Problem>>;
+    /// It was refused, or there is no answer. The gateway may have taken it all the same.
+    fn report(&self, webhook: &domain::payment::Webhook, trace: TraceId) -> impl Future<Output = Result<Vec<u8>, Problem>>;
 
     /// Writes a line of the log. `fields` is a JSON object, never with a password, token, key or address in it.
-    fn log(&self, level: Level, trace: &str, message: &str, fields: Value);
+    fn log(&self, level: Level, trace: TraceId, message: &str, fields: Value);
 }

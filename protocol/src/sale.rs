@@ -12,7 +12,7 @@ use domain::{
     inventory::{Admission, Command, Query},
     lane::{Join, Joined, LeftReply},
     machine::Answer,
-    payment::StatusReply,
+    payment::{StatusReply, simulator::object_of},
     refusal::Refusal,
     time::Millis,
 };
@@ -86,6 +86,14 @@ pub async fn command<G: Gate>(gate: &G, event_id: &EventId, command: Command) ->
 /// There is no answer, or no such event.
 pub async fn look<G: Gate>(gate: &G, event_id: &EventId, query: Query) -> Result<Answer, G::Error> {
     ask(gate, event_id, &Object::Inventory(event_id.clone()), &InventoryAsk::Query(query)).await
+}
+
+/// The reader of `sale-events` has dealt with an event's envelopes up to `through`.
+///
+/// # Errors
+/// There is no answer, or no such event.
+pub async fn consumed<G: Gate>(gate: &G, event_id: &EventId, through: u64) -> Result<(), G::Error> {
+    granted::<G>(command(gate, event_id, Command::Consumed { through }).await?).map(drop)
 }
 
 /// The body of a granted answer.
@@ -194,7 +202,8 @@ pub async fn confirm<G: Gate>(
 
 /// Whether the provider has authorised this intent, though its webhook has not come yet.
 async fn is_authorised<G: Gate>(gate: &G, intent: &PaymentIntentId, user: &UserId) -> Result<bool, G::Error> {
-    match gate.ask(&Object::Payment(intent.clone()), &PaymentAsk::Status { user: user.clone() }).await? {
+    let ask = PaymentAsk::Status { intent: intent.clone(), user: user.clone() };
+    match gate.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), &ask).await? {
         Answer::Granted { body, .. } => Ok(read::<G, StatusReply>(&body)?.status.is_authorised()),
         Answer::Refused(_) => Ok(false),
     }

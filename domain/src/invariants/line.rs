@@ -114,7 +114,11 @@ impl LineWitness {
                 Change::Configured(event) => self.configured(event, now),
                 Change::Answered(answered) => self.numbered(answered)?,
                 Change::Opened { wave, .. } => self.opened(wave, changes, now)?,
-                Change::Lapsed { .. } | Change::Gone { .. } | Change::Marked { .. } | Change::Counted(_) => {}
+                Change::Lapsed { .. }
+                | Change::Gone { .. }
+                | Change::Marked { .. }
+                | Change::Counted(_)
+                | Change::StockRests(_) => {}
                 Change::Entered(entered) => {
                     let open = self.windows.get(&entered.number).is_some_and(|until| now < *until);
                     let ready = self.state(entered.number) == PlaceState::Ready;

@@ -57,7 +57,8 @@ impl MoneyWitness {
     pub(super) fn saved(&mut self, intent: &PaymentIntentId, change: &Change, seats: &SeatsWitness) -> Verdict {
         let (key, attempt) = (intent.key, usize::from(intent.attempt));
         let booking = seats.bookings().get(&key);
-        if let Step::Opened(terms) = &change.step {
+        if change.step == Step::Opened {
+            let terms = &change.intent.terms;
             let fits = booking.is_some_and(|booking| {
                 (&booking.user, booking.amount, booking.currency) == (&terms.user_id, terms.amount, terms.currency)
                     && attempt < booking.intents.len()
@@ -74,7 +75,7 @@ impl MoneyWitness {
         };
         let before = account.status;
         let after = match &change.step {
-            Step::Opened(_) | Step::Tried { .. } => before,
+            Step::Opened | Step::Tried { .. } => before,
             Step::Authorised => Status::Authorized,
             Step::Declined { .. } | Step::Failed { .. } => Status::Failed,
             Step::Captured { .. } => {

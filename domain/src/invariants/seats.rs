@@ -8,7 +8,7 @@ use crate::{
     id::{EventId, ReservationKey, UserId},
     inventory::{
         Admission, Change, Inventory,
-        errand::Duty,
+        effect::Effect,
         ledger::{Entry, EntryType},
         reservation::{Reservation, Status},
         seats::SeatState,
@@ -76,10 +76,13 @@ pub struct SeatsWitness {
     /// Admissions that something was sold to.
     bought: BTreeSet<u64>,
     of_user: BTreeMap<UserId, u32>,
-    errands: BTreeSet<u64>,
+    effects: BTreeSet<u64>,
     seq: u64,
     sequence: u64,
-    sent: u64,
+    published: u64,
+    consumed: u64,
+    /// The last envelope that the reader of `sale-events` said it had dealt with.
+    acknowledged: u64,
 }
 
 impl SeatsWitness {
@@ -122,10 +125,10 @@ impl SeatsWitness {
         self.deadlines.first().map(|(at, _)| *at).filter(|at| *at <= now)
     }
 
-    /// Whether anything is owed or has not left the outbox.
+    /// Whether anything is owed, or an envelope was not dealt with.
     #[must_use]
     pub fn owes(&self) -> bool {
-        !self.errands.is_empty() || self.sent < self.sequence
+        !self.effects.is_empty() || self.consumed < self.sequence
     }
 
     /// The sequence of the last notification that leaves.
@@ -165,9 +168,11 @@ impl SeatsWitness {
                 }
                 Change::Notified(notification) => self.notified(notification.sequence)?,
                 Change::AdmissionEnded(admission) => drop(self.ended.insert(admission.number)),
-                Change::Owed(errand) => drop(self.errands.insert(errand.id)),
-                Change::Done(id) => drop(self.errands.remove(id)),
-                Change::Sent(through) => self.sent = *through,
+                Change::Owed(pending) => drop(self.effects.insert(pending.id)),
+                Change::Performed(id) => drop(self.effects.remove(id)),
+                Change::Published { through, .. } => self.published(*through)?,
+                Change::Consumed { through, .. } => self.consumed(*through)?,
+                Change::PublishingFailed(_) => {}
             }
         }
         Ok(())
@@ -217,7 +222,26 @@ impl SeatsWitness {
 
     fn notified(&mut self, sequence: u64) -> Verdict {
         let before = std::mem::replace(&mut self.sequence, sequence);
-        hold(Invariant::AcknowledgedSurvives, sequence == before + 1, || format!("notification {sequence} follows {before}"))
+        hold(Invariant::NothingUntold, sequence == before + 1, || format!("envelope {sequence} follows {before}"))
+    }
+
+    /// The queue `sale-events` took envelopes up to `through`, or they go again from there.
+    fn published(&mut self, through: u64) -> Verdict {
+        let within = (self.consumed..=self.sequence).contains(&through);
+        self.published = through;
+        hold(Invariant::NothingUntold, within, || format!("the cursor went to {through}, the log ends at {}", self.sequence))
+    }
+
+    /// A cursor moves only over what its reader has acknowledged.
+    fn consumed(&mut self, through: u64) -> Verdict {
+        let read = (self.consumed + 1..=self.acknowledged).contains(&through);
+        self.consumed = through;
+        hold(Invariant::NothingUntold, read, || format!("consumed to {through}, acknowledged to {}", self.acknowledged))
+    }
+
+    /// The reader of `sale-events` is about to say that it has dealt with everything up to `through`.
+    pub fn acknowledges(&mut self, through: u64) {
+        self.acknowledged = self.acknowledged.max(through);
     }
 
     fn moved(&mut self, reservation: &Reservation, entry: &Entry, now: Millis) -> Verdict {
@@ -330,8 +354,8 @@ impl SeatsWitness {
         let authorised = money.is_none_or(|money| money.is_authorised(key, paying[0]));
         hold(Invariant::MoneyBehindSeat, authorised, || format!("{key} is sold, its payment is not authorised"))?;
         let captures = |change: &&Change| match change {
-            Change::Owed(errand) => match &errand.duty {
-                Duty::Pay { intent, instruction: Instruction::Capture { order_id } } => {
+            Change::Owed(pending) => match &pending.effect {
+                Effect::Pay { intent, instruction: Instruction::Capture { order_id } } => {
                     intent.key == key && usize::from(intent.attempt) == paying[0] && order_id.key == key
                 }
                 _ => false,
@@ -346,7 +370,7 @@ impl SeatsWitness {
         };
         hold(Invariant::AdmissionExact, changes.iter().any(ends), || format!("{key} is sold, its admission goes on"))?;
         let frees = |change: &Change| match change {
-            Change::Owed(errand) => errand.duty == Duty::EndAdmission { number: reservation.admission },
+            Change::Owed(pending) => pending.effect == Effect::EndAdmission { number: reservation.admission },
             _ => false,
         };
         hold(Invariant::AdmissionExact, changes.iter().any(frees), || format!("{key} is sold, its slot is not given back"))
@@ -423,8 +447,8 @@ impl SeatsWitness {
 
     pub(super) fn at_rest(&self) -> Verdict {
         hold(Invariant::HoldEnds, self.deadlines.is_empty(), || format!("{:?} are still held", self.deadlines))?;
-        hold(Invariant::AllEnds, self.errands.is_empty(), || format!("{:?} are still owed", self.errands))?;
-        let unsent = self.sequence - self.sent;
-        hold(Invariant::AllEnds, unsent == 0, || format!("{unsent} notifications were not sent"))
+        hold(Invariant::AllEnds, self.effects.is_empty(), || format!("{:?} are still owed", self.effects))?;
+        let untold = self.sequence - self.consumed;
+        hold(Invariant::NothingUntold, untold == 0, || format!("{untold} envelopes were never dealt with"))
     }
 }

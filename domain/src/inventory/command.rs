@@ -127,6 +127,8 @@ pub enum Command {
     EndAdmission(Admission),
     /// Keep seats back, or put them on sale.
     Block {
+        /// Who asks: the user name of an organiser.
+        actor: String,
         /// Seats to keep back.
         block: Vec<String>,
         /// Seats to put on sale.
@@ -134,13 +136,18 @@ pub enum Command {
     },
     /// Carry out what is due.
     Tick,
-    /// These errands are done.
-    ErrandsDone(Vec<u64>),
-    /// These errands failed; they are tried again later.
-    ErrandsFailed(Vec<u64>),
-    /// Everything up to this sequence has left the outbox.
-    Sent {
-        /// The last sequence that was handed over.
+    /// This effect was performed.
+    Performed(u64),
+    /// This effect failed; it is tried again later.
+    Failed(u64),
+    /// The queue `sale-events` took the envelopes up to this sequence.
+    Published {
+        /// The last one that it took.
+        through: u64,
+    },
+    /// Whoever reads `sale-events` has dealt with the envelopes up to this sequence.
+    Consumed {
+        /// The last one.
         through: u64,
     },
 }
@@ -148,7 +155,7 @@ pub enum Command {
 /// What a provider's word led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Effect {
+pub enum Consequence {
     /// The seats are sold.
     Confirmed,
     /// The reservation is cancelled, its seats are free.
@@ -197,7 +204,9 @@ pub enum Reply {
         /// Always true.
         received: bool,
         /// What it led to.
-        effect: Effect,
+        effect: Consequence,
+        /// How the payment stands since.
+        status: payment::Status,
     },
     /// Seats were kept back or put on sale.
     Blocked {
@@ -279,6 +288,22 @@ pub enum Query {
         after: u64,
         /// At most this many.
         limit: u32,
+    },
+    /// A page of the log: [`super::ledger::FeedPage`].
+    Feed {
+        /// Only envelopes behind this sequence.
+        after: u64,
+        /// At most this many.
+        limit: u32,
+    },
+    /// The sequence of the last envelope that is older than an instant: a number, 0 where there is none.
+    LoggedBefore(Millis),
+    /// A payment intent, for its owner: [`IntentView`].
+    Intent {
+        /// Which.
+        intent: PaymentIntentId,
+        /// Who asks.
+        user: UserId,
     },
     /// What changed for those who watch the seats: [`crate::live::SeatChanges`].
     Changes {

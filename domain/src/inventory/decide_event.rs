@@ -2,22 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use super::{Change, Inventory, Reply, draft::Draft, ledger::EntryType, seats::SeatState};
+use super::{
+    Change, Inventory, Reply,
+    draft::Draft,
+    ledger::{Entry, EntryType},
+    seats::SeatState,
+};
 use crate::{
     event::{Event, SectionKind},
-    machine::Decision,
+    machine::{Context, Decision},
     refusal::Refusal,
     seat_map::SeatMap,
-    time::Millis,
 };
 
 type Outcome = Result<Decision<Inventory>, Refusal>;
 
 /// Takes over a newer description. Held and sold seats must still be there. What the old description blocked and the
 /// new one does not is unblocked; what the organiser blocked by hand stays blocked.
-pub(super) fn configure(inventory: &Inventory, event: &Event, now: Millis) -> Outcome {
+pub(super) fn configure(inventory: &Inventory, event: &Event, context: Context) -> Outcome {
     if inventory.event.as_ref().is_some_and(|current| current.version >= event.version) {
-        return Ok(Decision { reply: Reply::Done {}, changes: vec![] });
+        return Ok(Decision::new(Reply::Done {}, vec![]));
     }
     let map = SeatMap::new(&event.sections);
     let lost = lost_sales(inventory, &map);
@@ -33,11 +37,11 @@ pub(super) fn configure(inventory: &Inventory, event: &Event, now: Millis) -> Ou
     let unblock = before.difference(&after).filter(|id| state(id) == Some(SeatState::Blocked)).cloned().chain(gone);
     let block = after.iter().filter(|id| state(id).unwrap_or(SeatState::Available) == SeatState::Available).cloned();
 
-    let mut draft = Draft::new(inventory, event, now);
+    let mut draft = Draft::new(inventory, event, context);
     // Unblocked in the old map, blocked in the new: a seat that vanishes is unblocked while the ledger still knows it.
-    record(&mut draft, EntryType::Unblocked, unblock.collect());
+    record(&mut draft, EntryType::Unblocked, unblock.collect(), None);
     draft.push(Change::Configured(Box::new(event.clone())));
-    record(&mut draft, EntryType::Blocked, block.collect());
+    record(&mut draft, EntryType::Blocked, block.collect(), None);
     Ok(draft.reply(Reply::Done {}))
 }
 
@@ -59,7 +63,7 @@ pub fn check_blocked(map: &SeatMap, block: &[String], unblock: &[String]) -> Res
 }
 
 /// Blocks available seats and unblocks blocked ones; seats that are so already are left as they are.
-pub(super) fn block(inventory: &Inventory, block: &[String], unblock: &[String], now: Millis) -> Outcome {
+pub(super) fn block(inventory: &Inventory, actor: &str, block: &[String], unblock: &[String], context: Context) -> Outcome {
     let event = inventory.configured()?;
     check_blocked(&inventory.map, block, unblock)?;
     let state = |id: &String| inventory.map.seat(id).map(|seat| inventory.seats.state(seat));
@@ -72,15 +76,16 @@ pub(super) fn block(inventory: &Inventory, block: &[String], unblock: &[String],
         ids.into_iter().collect::<Vec<_>>()
     };
     let (blocked, unblocked) = (once(block, SeatState::Available), once(unblock, SeatState::Blocked));
-    let mut draft = Draft::new(inventory, event, now);
-    record(&mut draft, EntryType::Unblocked, unblocked.clone());
-    record(&mut draft, EntryType::Blocked, blocked.clone());
+    let mut draft = Draft::new(inventory, event, context);
+    record(&mut draft, EntryType::Unblocked, unblocked.clone(), Some(actor));
+    record(&mut draft, EntryType::Blocked, blocked.clone(), Some(actor));
     Ok(draft.reply(Reply::Blocked { blocked, unblocked }))
 }
 
-fn record(draft: &mut Draft<'_>, kind: EntryType, seat_ids: Vec<String>) {
+fn record(draft: &mut Draft<'_>, kind: EntryType, seat_ids: Vec<String>, actor: Option<&str>) {
     if !seat_ids.is_empty() {
-        let entry = draft.entry(kind, seat_ids.into(), None);
+        let actor = actor.map(str::to_owned);
+        let entry = Entry { actor, ..draft.entry(kind, seat_ids.into(), None) };
         draft.push(Change::Blocked(entry));
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     event::Event,
     id::{ReservationKey, UserId},
-    machine::Decision,
+    machine::{Context, Decision},
     money::Amount,
     payment::{self, Instruction, Scenario},
     refusal::Refusal,
@@ -28,8 +28,9 @@ pub(super) fn hold(
     user: &UserId,
     admission: Admission,
     wish: &Wish,
-    now: Millis,
+    context: Context,
 ) -> Outcome {
+    let now = context.now;
     let event = inventory.configured()?;
     check_admission(inventory, admission, now)?;
     check_sale(event, now)?;
@@ -61,17 +62,19 @@ pub(super) fn hold(
         created_at: now,
         updated_at: now,
         confirmed_at: None,
+        trace: context.trace,
+        paid_by: None,
         intents: Vec::new(),
     };
-    let mut draft = Draft::new(inventory, event, now);
+    let mut draft = Draft::new(inventory, event, context);
     let shown = draft.create(reservation);
     Ok(draft.reply(Reply::Reservation(shown)))
 }
 
-pub(super) fn cancel(inventory: &Inventory, key: ReservationKey, user: &UserId, now: Millis) -> Outcome {
+pub(super) fn cancel(inventory: &Inventory, key: ReservationKey, user: &UserId, context: Context) -> Outcome {
     let event = inventory.configured()?;
     let reservation = inventory.owned(key, user)?;
-    let mut draft = Draft::new(inventory, event, now);
+    let mut draft = Draft::new(inventory, event, context);
     let reply = Reply::Cancelled { status: Status::Cancelled, reservation_id: reservation.id(&event.event_id) };
     match reservation.status {
         Status::Hold => {
@@ -92,15 +95,19 @@ pub(super) fn end_admission(inventory: &Inventory, admission: Admission) -> Outc
     inventory.configured()?;
     let known = inventory.ended.contains_key(&admission.number);
     let changes = if known { vec![] } else { vec![Change::AdmissionEnded(admission)] };
-    Ok(Decision { reply: Reply::Done {}, changes })
+    Ok(Decision::new(Reply::Done {}, changes))
 }
 
-/// Ends every hold whose deadline has come.
-pub(super) fn expire(inventory: &Inventory, now: Millis) -> Outcome {
-    let event = inventory.configured()?;
-    let mut draft = Draft::new(inventory, event, now);
+/// Ends every hold whose deadline has come, and has envelopes published again that nobody dealt with.
+pub(super) fn expire(inventory: &Inventory, context: Context) -> Outcome {
+    let (event, now) = (inventory.configured()?, context.now);
+    let mut draft = Draft::new(inventory, event, context);
+    if inventory.republishes_at.is_some_and(|at| at <= now) {
+        draft.push(Change::Published { through: inventory.consumed, at: now });
+    }
     for (_, key) in inventory.deadlines.iter().take_while(|(deadline, _)| *deadline <= now) {
         let mut reservation = Reservation::clone(&inventory.live[key]);
+        draft.trace = reservation.trace;
         for intent in &mut reservation.intents {
             // A provider that never answers is given up with the hold; any other may still approve, late.
             if intent.status == payment::Status::Pending && intent.plan.scenario == Scenario::Timeout {

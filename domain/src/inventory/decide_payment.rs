@@ -3,16 +3,16 @@
 use std::rc::Rc;
 
 use super::{
-    Admission, Change, Effect, Inventory, Reply,
+    Admission, Change, Consequence, Inventory, Reply,
     draft::Draft,
-    errand::Duty,
+    effect::Effect,
     reservation::{INTENTS_MAX, Intent, IntentView, Reservation, Status},
     seats::SeatState,
 };
 use crate::{
     event::Event,
     id::{PaymentIntentId, ReservationId, ReservationKey, UserId},
-    machine::Decision,
+    machine::{Context, Decision},
     money::{Amount, Currency},
     payment::{self, Instruction, Outcome as Word, Plan, Terms},
     refusal::Refusal,
@@ -27,7 +27,7 @@ pub(super) fn open(
     user: &UserId,
     believed: (Option<Amount>, Option<Currency>),
     plan: Plan,
-    now: Millis,
+    context: Context,
 ) -> Outcome {
     let event = inventory.configured()?;
     let reservation = inventory.owned(key, user)?;
@@ -42,7 +42,8 @@ pub(super) fn open(
     }
     let mut reservation = reservation.clone();
     let attempt = reservation.intents.len();
-    reservation.intents.push(Intent { status: payment::Status::Pending, plan, created_at: now, failure_reason: None });
+    reservation.trace = context.trace;
+    reservation.intents.push(Intent { status: payment::Status::Pending, plan, created_at: context.now, failure_reason: None });
     let terms = Terms {
         intent_id: reservation.intent_id(&event.event_id, attempt),
         reservation_id: reservation.id(&event.event_id),
@@ -52,7 +53,7 @@ pub(super) fn open(
         plan,
         hold_expires_at: reservation.hold_expires_at,
     };
-    let mut draft = Draft::new(inventory, event, now);
+    let mut draft = Draft::new(inventory, event, context);
     draft.instruct(&reservation, attempt, Instruction::Open(terms));
     let reply = intent_reply(event, &reservation, attempt)?;
     draft.push(Change::Updated(Rc::new(reservation)));
@@ -65,13 +66,13 @@ pub(super) fn confirm(
     user: &UserId,
     intent: &PaymentIntentId,
     authorised: bool,
-    now: Millis,
+    context: Context,
 ) -> Outcome {
     let event = inventory.configured()?;
     let reservation = inventory.owned(key, user)?;
-    let mut draft = Draft::new(inventory, event, now);
+    let mut draft = Draft::new(inventory, event, context);
     if reservation.status == Status::Confirmed {
-        let reply = confirmed(event, reservation, reservation.confirmed_at.unwrap_or(now));
+        let reply = confirmed(event, reservation, reservation.confirmed_at.unwrap_or(context.now));
         return Ok(draft.reply(reply));
     }
     check_held(reservation)?;
@@ -80,7 +81,7 @@ pub(super) fn confirm(
     if !(is_open && authorised) {
         return Err(Refusal::PaymentNotApproved);
     }
-    let reply = confirmed(event, reservation, now);
+    let reply = confirmed(event, reservation, context.now);
     sell(&mut draft, reservation.clone(), attempt);
     Ok(draft.reply(reply))
 }
@@ -91,38 +92,38 @@ pub(super) fn decided(
     intent: &PaymentIntentId,
     paid: (&ReservationId, Amount, Currency),
     word: &Word,
-    now: Millis,
+    context: Context,
 ) -> Outcome {
     let event = inventory.configured()?;
     let reservation = inventory.find(intent.key).ok_or(Refusal::PaymentNotFound)?;
     let attempt = usize::from(intent.attempt);
     let known = reservation.intents.get(attempt).filter(|_| intent.event_id == event.event_id);
     let known = known.ok_or(Refusal::PaymentNotFound)?;
-    let mut draft = Draft::new(inventory, event, now);
+    let mut draft = Draft::new(inventory, event, context);
     let agrees = paid == (&reservation.id(&event.event_id), reservation.total_amount, reservation.currency);
     let effect = match word {
-        _ if !agrees => Effect::None,
-        // Approved in the instant in which it was given up with its hold: nothing may be taken.
-        Word::Approved if known.status == payment::Status::Expired => {
-            let reason = "the hold was over".to_owned();
-            draft.instruct(reservation, attempt, Instruction::Void { reason });
-            Effect::Voided
+        _ if !agrees => Consequence::None,
+        // Authorised after it was decided or given up: nothing may be taken.
+        Word::Approved if known.status.is_given_up() => {
+            void(&mut draft, reservation.clone(), attempt, "the payment was over");
+            Consequence::Voided
         }
-        _ if known.status != payment::Status::Pending => Effect::None,
+        _ if known.status != payment::Status::Pending => Consequence::None,
         Word::Approved if can_sell(inventory, reservation) => {
             sell(&mut draft, reservation.clone(), attempt);
-            Effect::Confirmed
+            Consequence::Confirmed
         }
         Word::Approved => {
-            void(&mut draft, reservation.clone(), attempt);
-            Effect::Voided
+            void(&mut draft, reservation.clone(), attempt, "the seats were no longer free");
+            Consequence::Voided
         }
         Word::Failed { reason } => fail(&mut draft, reservation.clone(), attempt, reason),
     };
-    Ok(draft.reply(Reply::Received { received: true, effect }))
+    let status = draft.intent_status(intent.key, attempt).unwrap_or(known.status);
+    Ok(draft.reply(Reply::Received { received: true, effect, status }))
 }
 
-pub(super) fn cancel(inventory: &Inventory, intent: &PaymentIntentId, user: &UserId, now: Millis) -> Outcome {
+pub(super) fn cancel(inventory: &Inventory, intent: &PaymentIntentId, user: &UserId, context: Context) -> Outcome {
     let event = inventory.configured()?;
     let reservation = inventory.find(intent.key).ok_or(Refusal::PaymentNotFound)?;
     if reservation.user != *user {
@@ -130,7 +131,7 @@ pub(super) fn cancel(inventory: &Inventory, intent: &PaymentIntentId, user: &Use
     }
     let attempt = usize::from(intent.attempt);
     let status = reservation.intents.get(attempt).ok_or(Refusal::PaymentNotFound)?.status;
-    let mut draft = Draft::new(inventory, event, now);
+    let mut draft = Draft::new(inventory, event, context);
     let mut after = reservation.clone();
     if status == payment::Status::Pending {
         draft.close_intent(&mut after, attempt, payment::Status::Cancelled, Instruction::Cancel);
@@ -142,14 +143,14 @@ pub(super) fn cancel(inventory: &Inventory, intent: &PaymentIntentId, user: &Use
     Ok(draft.reply(reply))
 }
 
-pub(super) fn refund(inventory: &Inventory, key: ReservationKey, user: &UserId, now: Millis) -> Outcome {
+pub(super) fn refund(inventory: &Inventory, key: ReservationKey, user: &UserId, context: Context) -> Outcome {
     let event = inventory.configured()?;
     let reservation =
         inventory.find(key).filter(|reservation| reservation.confirmed_at.is_some()).ok_or(Refusal::OrderNotFound)?;
     if reservation.user != *user {
         return Err(Refusal::Forbidden);
     }
-    let mut draft = Draft::new(inventory, event, now);
+    let mut draft = Draft::new(inventory, event, context);
     if reservation.status == Status::Confirmed {
         let attempt = reservation.leading_intent().expect("a confirmed reservation was paid");
         take_back(&mut draft, &mut reservation.clone(), attempt);
@@ -198,16 +199,17 @@ fn sell(draft: &mut Draft<'_>, mut reservation: Reservation, attempt: usize) {
     let order_id = reservation.order_id(&draft.event.event_id);
     let admission = Admission { number: reservation.admission, ends_at: reservation.admission_ends_at };
     reservation.confirmed_at = Some(draft.now);
+    reservation.paid_by = u8::try_from(attempt).ok();
     draft.close_intent(&mut reservation, attempt, payment::Status::Approved, Instruction::Capture { order_id });
-    draft.owe(Duty::EndAdmission { number: admission.number });
+    draft.owe(Effect::EndAdmission { number: admission.number });
     draft.push(Change::AdmissionEnded(admission));
     draft.move_to(reservation.clone(), Status::Confirmed);
     draft.notify_payment("payment.approved", &reservation, attempt);
 }
 
-/// The seats are gone: gives the authorisation back.
-fn void(draft: &mut Draft<'_>, mut reservation: Reservation, attempt: usize) {
-    let reason = "the seats were no longer free".to_owned();
+/// Gives an authorisation back.
+fn void(draft: &mut Draft<'_>, mut reservation: Reservation, attempt: usize, reason: &str) {
+    let reason = reason.to_owned();
     reservation.intents[attempt].failure_reason = Some(reason.clone());
     draft.close_intent(&mut reservation, attempt, payment::Status::Refunded, Instruction::Void { reason });
     draft.notify_payment("payment.refunded", &reservation, attempt);
@@ -215,17 +217,17 @@ fn void(draft: &mut Draft<'_>, mut reservation: Reservation, attempt: usize) {
 }
 
 /// The payment failed: a hold is over at once.
-fn fail(draft: &mut Draft<'_>, mut reservation: Reservation, attempt: usize, reason: &str) -> Effect {
+fn fail(draft: &mut Draft<'_>, mut reservation: Reservation, attempt: usize, reason: &str) -> Consequence {
     reservation.intents[attempt].failure_reason = Some(reason.to_owned());
     let instruction = Instruction::Fail { reason: reason.to_owned() };
     draft.close_intent(&mut reservation, attempt, payment::Status::Failed, instruction);
     draft.notify_payment("payment.failed", &reservation, attempt);
     if reservation.status == Status::Hold {
         draft.move_to(reservation, Status::Cancelled);
-        return Effect::Cancelled;
+        return Consequence::Cancelled;
     }
     draft.push(Change::Updated(Rc::new(reservation)));
-    Effect::None
+    Consequence::None
 }
 
 /// Takes an order back: seats on sale again, money returned.

@@ -1,41 +1,45 @@
-//! The changes of one decision while it is being made: numbers ledger, outbox and errands without gaps.
+//! The changes of one decision while it is being made: numbers ledger, log and effects without gaps.
 
 use std::rc::Rc;
 
 use super::{
     Change, Inventory, Reply,
-    errand::{Duty, Errand},
+    effect::Effect,
     ledger::{Entry, EntryType, Notification, Subject},
     reservation::{IntentView, Reservation, Shown, Status},
 };
 use crate::{
+    effect::Pending,
     event::Event,
-    machine::Decision,
+    id::ReservationKey,
+    machine::{Context, Decision},
     payment::{self, Instruction},
     seat_map::SeatIds,
     time::{Millis, Timestamp},
+    trace::TraceId,
 };
-
-/// How long the command's own call has to carry out an errand before the alarm tries, in milliseconds.
-const ERRAND_GRACE_MS: u64 = 2000;
 
 pub(super) struct Draft<'a> {
     pub(super) event: &'a Event,
     pub(super) now: Millis,
+    /// The request that causes what is written next.
+    pub(super) trace: TraceId,
     seq: u64,
     sequence: u64,
-    last_errand: u64,
+    last_effect: u64,
     changes: Vec<Change>,
+    effects: Vec<u64>,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) const fn new(inventory: &Inventory, event: &'a Event, now: Millis) -> Self {
-        let (seq, sequence, last_errand) = (inventory.seq, inventory.sequence, inventory.last_errand);
-        Self { event, now, seq, sequence, last_errand, changes: Vec::new() }
+    pub(super) const fn new(inventory: &Inventory, event: &'a Event, context: Context) -> Self {
+        let (seq, sequence, last_effect) = (inventory.seq, inventory.sequence, inventory.last_effect);
+        let Context { now, trace } = context;
+        Self { event, now, trace, seq, sequence, last_effect, changes: Vec::new(), effects: Vec::new() }
     }
 
     pub(super) fn reply(self, reply: Reply) -> Decision<Inventory> {
-        Decision { reply, changes: self.changes }
+        Decision { reply, changes: self.changes, effects: self.effects }
     }
 
     pub(super) fn push(&mut self, change: Change) {
@@ -50,6 +54,8 @@ impl<'a> Draft<'a> {
             seq: self.seq,
             at: Timestamp(self.now),
             kind,
+            trace_id: self.trace,
+            actor: None,
             reservation_id: reservation.map(|reservation| reservation.id(&self.event.event_id)),
             section: reservation.and_then(|reservation| reservation.section.clone()),
             quantity: reservation.map_or(seats, |reservation| reservation.quantity),
@@ -101,7 +107,7 @@ impl<'a> Draft<'a> {
 
     pub(super) fn instruct(&mut self, reservation: &Reservation, attempt: usize, instruction: Instruction) {
         let intent = reservation.intent_id(&self.event.event_id, attempt);
-        self.owe(Duty::Pay { intent, instruction });
+        self.owe(Effect::Pay { intent, instruction });
     }
 
     pub(super) fn notify_payment(&mut self, kind: &'static str, reservation: &Reservation, attempt: usize) {
@@ -109,15 +115,34 @@ impl<'a> Draft<'a> {
         self.notify(kind, Subject::Payment(Box::new(view)));
     }
 
-    pub(super) fn owe(&mut self, duty: Duty) {
-        self.last_errand += 1;
-        let next_try_at = self.now.plus_ms(ERRAND_GRACE_MS);
-        self.push(Change::Owed(Box::new(Errand { id: self.last_errand, duty, tries: 0, next_try_at })));
+    /// How an intent stands by the last change of its reservation.
+    pub(super) fn intent_status(&self, key: ReservationKey, attempt: usize) -> Option<payment::Status> {
+        let of_key = |change: &Change| match change {
+            Change::Moved(reservation, _) | Change::Updated(reservation) if reservation.key == key => {
+                Some(reservation.intents.get(attempt)?.status)
+            }
+            _ => None,
+        };
+        self.changes.iter().rev().find_map(of_key)
+    }
+
+    pub(super) fn owe(&mut self, effect: Effect) {
+        self.last_effect += 1;
+        let pending = Pending { id: self.last_effect, attempt: 0, due_at: self.now, trace: self.trace, effect };
+        self.effects.push(pending.id);
+        self.push(Change::Owed(Box::new(pending)));
     }
 
     fn notify(&mut self, kind: &'static str, data: Subject) {
         self.sequence += 1;
         let event_id = self.event.event_id.clone();
-        self.push(Change::Notified(Notification { event_id, sequence: self.sequence, kind, time: Timestamp(self.now), data }));
+        self.push(Change::Notified(Notification {
+            event_id,
+            sequence: self.sequence,
+            kind,
+            time: Timestamp(self.now),
+            trace_id: self.trace,
+            data,
+        }));
     }
 }

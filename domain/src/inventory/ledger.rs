@@ -5,11 +5,14 @@ use serde::{
     ser::{Error, SerializeStruct},
 };
 
+use serde_json::value::RawValue;
+
 use super::reservation::{IntentView, Shown};
 use crate::{
     id::{EventId, ReservationId},
     seat_map::SeatIds,
     time::Timestamp,
+    trace::TraceId,
 };
 
 /// What happened to seats.
@@ -64,6 +67,12 @@ pub struct Entry {
     /// What happened.
     #[serde(rename = "type")]
     pub kind: EntryType,
+    /// The request that caused it.
+    #[serde(default, skip_serializing_if = "TraceId::is_none")]
+    pub trace_id: TraceId,
+    /// Who of the organisers did it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// The reservation that moved, if one did.
     pub reservation_id: Option<ReservationId>,
     /// The numbered seats; empty in a general section.
@@ -75,7 +84,7 @@ pub struct Entry {
     pub quantity: u32,
 }
 
-/// What leaves through the outbox, complete but for the trace that caused it. Text and JSON are made when it is saved.
+/// What the outside world is told. Text and JSON are made when it is saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
     /// The sale event.
@@ -86,6 +95,8 @@ pub struct Notification {
     pub kind: &'static str,
     /// When it happened.
     pub time: Timestamp,
+    /// The request that caused it.
+    pub trace_id: TraceId,
     /// What it is about, as it stands after it.
     pub data: Subject,
 }
@@ -93,17 +104,27 @@ pub struct Notification {
 impl Serialize for Notification {
     /// Its id is unique for ever; its source is always the same.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { event_id, sequence, kind, time, data } = self;
-        let mut envelope = serializer.serialize_struct("Notification", 7)?;
+        let Self { event_id, sequence, kind, time, trace_id, data } = self;
+        let mut envelope = serializer.serialize_struct("Notification", 8)?;
         envelope.serialize_field("id", &format_args!("msg_{event_id}_{sequence}"))?;
         envelope.serialize_field("type", kind)?;
         envelope.serialize_field("source", "traffic-tacos")?;
         envelope.serialize_field("time", time)?;
         envelope.serialize_field("event_id", event_id)?;
         envelope.serialize_field("sequence", sequence)?;
+        envelope.serialize_field("trace_id", trace_id)?;
         envelope.serialize_field("data", data)?;
         envelope.end()
     }
+}
+
+/// Some of the log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FeedPage {
+    /// Envelopes, as they are told, in order.
+    pub envelopes: Vec<Box<RawValue>>,
+    /// The sequence of the last one.
+    pub next: Option<u64>,
 }
 
 /// What a notification is about.

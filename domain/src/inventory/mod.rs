@@ -18,15 +18,17 @@ use std::{
 };
 
 use crate::{
+    effect::{Effects, Pending},
     event::{ADMISSION_TTL_MAX_SEC, Event},
     id::{ReservationKey, UserId},
     idempotency::Idempotency,
     live::{DELTAS_KEPT, Delta, SeatChanges, SectionStates},
-    machine::{Decision, Machine},
+    machine::{Context, Decision, Machine},
     refusal::Refusal,
     seat_map::{MapSection, SeatMap},
     stock::Stock,
     time::Millis,
+    trace::TraceId,
 };
 
 pub mod best;
@@ -35,7 +37,7 @@ mod decide_event;
 mod decide_hold;
 mod decide_payment;
 mod draft;
-pub mod errand;
+pub mod effect;
 pub mod ledger;
 #[cfg(test)]
 mod properties;
@@ -46,9 +48,9 @@ mod tests;
 #[cfg(test)]
 mod together;
 
-pub use command::{Admission, Command, Cursor, Effect, Query, Reply, Wish};
+pub use command::{Admission, Command, Consequence, Cursor, Query, Reply, Wish};
 pub use decide_event::check_blocked;
-use errand::Errand;
+use effect::{Effect, PUBLISH};
 use ledger::{Entry, EntryType, Notification};
 use reservation::{Reservation, Status};
 use seats::{SeatState, Seats};
@@ -56,6 +58,10 @@ use seats::{SeatState, Seats};
 /// How much earlier than another one, which has begun, an admission must end to be over, in milliseconds: the longest that one
 /// lasts, and ten minutes for clocks that differ.
 pub const ENDED_KEPT_MS: u64 = (ADMISSION_TTL_MAX_SEC as u64 + 600) * 1000;
+
+/// How long who reads `sale-events` has to deal with what was published, in milliseconds. Then it is published again: a queue
+/// may lose a batch, or give it up.
+pub const CONSUMED_WITHIN_MS: u64 = 60_000;
 
 /// What became true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +79,25 @@ pub enum Change {
     /// An admission is over before its time.
     AdmissionEnded(Admission),
     /// Something is owed, or tried again later.
-    Owed(Box<Errand>),
-    /// An errand is done.
-    Done(u64),
-    /// Everything up to this sequence has left the outbox.
-    Sent(u64),
+    Owed(Box<Pending<Effect>>),
+    /// An effect was performed.
+    Performed(u64),
+    /// The queue `sale-events` took the envelopes up to this sequence; fewer than before where some are to go again.
+    Published {
+        /// The last one that it took.
+        through: u64,
+        /// When that was.
+        at: Millis,
+    },
+    /// The envelopes are to be published later.
+    PublishingFailed(Box<Pending<Effect>>),
+    /// Whoever reads `sale-events` has dealt with the envelopes up to this sequence.
+    Consumed {
+        /// The last one.
+        through: u64,
+        /// When that was.
+        at: Millis,
+    },
 }
 
 /// What an inventory is rebuilt from.
@@ -92,15 +112,19 @@ pub struct Rows {
     /// Admissions that ended before their time.
     pub ended: Vec<Admission>,
     /// What is owed.
-    pub errands: Vec<Errand>,
+    pub effects: Vec<Pending<Effect>>,
     /// The last ledger sequence.
     pub seq: u64,
-    /// The last notification's sequence.
+    /// The last envelope's sequence.
     pub sequence: u64,
-    /// The last sequence that left the outbox.
-    pub sent: u64,
-    /// The highest errand id ever given.
-    pub last_errand: u64,
+    /// When that was.
+    pub logged_at: Millis,
+    /// The last envelope that was published.
+    pub published: u64,
+    /// The last envelope that was dealt with by who reads what is published.
+    pub consumed: u64,
+    /// The highest id of an effect ever given.
+    pub last_effect: u64,
 }
 
 /// The inventory of one event. See the module's table of invariants.
@@ -117,11 +141,15 @@ pub struct Inventory {
     ended: BTreeMap<u64, Millis>,
     /// Seats held and sold by user, by a digest of the user id.
     seats_by_user: BTreeMap<u64, u32>,
-    errands: BTreeMap<u64, Errand>,
+    effects: Effects<Effect>,
     seq: u64,
     sequence: u64,
-    sent: u64,
-    last_errand: u64,
+    /// The cursor of `sale-events`: the last envelope that the queue took, and the last that its reader dealt with.
+    published: u64,
+    consumed: u64,
+    /// When what was published and not dealt with goes again.
+    republishes_at: Option<Millis>,
+    last_effect: u64,
 }
 
 impl Inventory {
@@ -138,11 +166,14 @@ impl Inventory {
             inventory.put(&Rc::new(reservation));
         }
         rows.ended.iter().for_each(|admission| inventory.end_admission(admission));
-        inventory.errands = rows.errands.into_iter().map(|errand| (errand.id, errand)).collect();
+        rows.effects.into_iter().for_each(|pending| inventory.effects.put(pending));
         inventory.seq = rows.seq;
         inventory.sequence = rows.sequence;
-        inventory.sent = rows.sent;
-        inventory.last_errand = rows.last_errand;
+        inventory.published = rows.published;
+        inventory.consumed = rows.consumed;
+        inventory.await_consumption(rows.logged_at);
+        inventory.publish_what_is_behind(rows.logged_at, TraceId::NONE);
+        inventory.last_effect = rows.last_effect;
         inventory
     }
 
@@ -170,9 +201,10 @@ impl Inventory {
             | Command::EndAdmission(_)
             | Command::Block { .. }
             | Command::Tick
-            | Command::ErrandsDone(_)
-            | Command::ErrandsFailed(_)
-            | Command::Sent { .. } => return None,
+            | Command::Performed(_)
+            | Command::Failed(_)
+            | Command::Published { .. }
+            | Command::Consumed { .. } => return None,
         };
         self.find(key).is_none().then_some(key)
     }
@@ -213,21 +245,16 @@ impl Inventory {
         self.live.len()
     }
 
-    /// Notifications that have not left the outbox: the last sequence that left, and the last there is.
+    /// The sequence of the last envelope.
     #[must_use]
-    pub const fn outbox(&self) -> (u64, u64) {
-        (self.sent, self.sequence)
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
     }
 
-    /// The id that the next errand will have; those from here on are a command's own.
+    /// The sequences of the last envelope that was published, and of the last that was dealt with since.
     #[must_use]
-    pub const fn next_errand(&self) -> u64 {
-        self.last_errand + 1
-    }
-
-    /// What is owed, in order.
-    pub fn errands(&self) -> impl Iterator<Item = &Errand> {
-        self.errands.values()
+    pub const fn published(&self) -> (u64, u64) {
+        (self.published, self.consumed)
     }
 
     /// What the queue needs to know at `now`.
@@ -417,6 +444,32 @@ impl Inventory {
     }
 }
 
+impl Inventory {
+    /// Sees to it that envelopes behind the cursor are owed to `sale-events`.
+    fn publish_what_is_behind(&mut self, now: Millis, trace: TraceId) {
+        if self.published >= self.sequence {
+            self.effects.remove(PUBLISH);
+        } else if self.effects.get(PUBLISH).is_none_or(|pending| pending.attempt > 0) {
+            self.effects.put(Pending { id: PUBLISH, attempt: 0, due_at: now, trace, effect: Effect::Publish });
+        }
+    }
+
+    /// What was published by `now` and is not dealt with after [`CONSUMED_WITHIN_MS`] goes again, however much was published
+    /// since.
+    fn await_consumption(&mut self, now: Millis) {
+        let since = self.republishes_at.take().unwrap_or_else(|| now.plus_ms(CONSUMED_WITHIN_MS));
+        self.republishes_at = (self.consumed < self.published).then_some(since);
+    }
+
+    fn failed(&self, id: u64, now: Millis) -> Option<Change> {
+        let pending = self.effects.get(id)?;
+        let attempt = pending.attempt.saturating_add(1);
+        let due_at = Effect::RETRY.after(attempt, &id.to_string(), now)?;
+        let pending = Box::new(Pending { attempt, due_at, ..pending.clone() });
+        Some(if id == PUBLISH { Change::PublishingFailed(pending) } else { Change::Owed(pending) })
+    }
+}
+
 const fn seat_state(status: Status) -> SeatState {
     match status {
         Status::Hold => SeatState::Held,
@@ -447,38 +500,44 @@ impl Machine for Inventory {
     type Command = Command;
     type Change = Change;
     type Reply = Reply;
+    type Effect = Effect;
 
-    fn decide(&self, command: &Command, now: Millis) -> Result<Decision<Self>, Refusal> {
+    fn decide(&self, command: &Command, context: Context) -> Result<Decision<Self>, Refusal> {
         match command {
-            Command::Configure(event) => decide_event::configure(self, event, now),
-            Command::Block { block, unblock } => decide_event::block(self, block, unblock, now),
-            Command::Hold { key, user, admission, wish, .. } => decide_hold::hold(self, *key, user, *admission, wish, now),
-            Command::Cancel { key, user, .. } => decide_hold::cancel(self, *key, user, now),
+            Command::Configure(event) => decide_event::configure(self, event, context),
+            Command::Block { actor, block, unblock } => decide_event::block(self, actor, block, unblock, context),
+            Command::Hold { key, user, admission, wish, .. } => decide_hold::hold(self, *key, user, *admission, wish, context),
+            Command::Cancel { key, user, .. } => decide_hold::cancel(self, *key, user, context),
             Command::EndAdmission(admission) => decide_hold::end_admission(self, *admission),
-            Command::Tick => decide_hold::expire(self, now),
+            Command::Tick => decide_hold::expire(self, context),
             Command::OpenIntent { key, user, amount, currency, plan, .. } => {
-                decide_payment::open(self, *key, user, (*amount, *currency), *plan, now)
+                decide_payment::open(self, *key, user, (*amount, *currency), *plan, context)
             }
-            Command::CancelIntent { intent, user, .. } => decide_payment::cancel(self, intent, user, now),
+            Command::CancelIntent { intent, user, .. } => decide_payment::cancel(self, intent, user, context),
             Command::Confirm { key, user, intent, authorised, .. } => {
-                decide_payment::confirm(self, *key, user, intent, *authorised, now)
+                decide_payment::confirm(self, *key, user, intent, *authorised, context)
             }
             Command::Decided { intent, reservation_id, amount, currency, outcome, .. } => {
-                decide_payment::decided(self, intent, (reservation_id, *amount, *currency), outcome, now)
+                decide_payment::decided(self, intent, (reservation_id, *amount, *currency), outcome, context)
             }
-            Command::Refund { key, user, .. } => decide_payment::refund(self, *key, user, now),
-            Command::ErrandsDone(ids) => {
-                let known = ids.iter().filter(|id| self.errands.contains_key(id));
-                Ok(Decision { reply: Reply::Done {}, changes: known.map(|id| Change::Done(*id)).collect() })
+            Command::Refund { key, user, .. } => decide_payment::refund(self, *key, user, context),
+            Command::Performed(id) => {
+                let known = self.effects.get(*id).map(|_| Change::Performed(*id));
+                Ok(Decision::new(Reply::Done {}, known.into_iter().collect()))
             }
-            Command::ErrandsFailed(ids) => {
-                let known = ids.iter().filter_map(|id| self.errands.get(id));
-                let again = known.map(|errand| Change::Owed(Box::new(errand.after_failure(now))));
-                Ok(Decision { reply: Reply::Done {}, changes: again.collect() })
+            Command::Failed(id) => {
+                let later = self.failed(*id, context.now);
+                Ok(Decision::new(Reply::Done {}, later.into_iter().collect()))
             }
-            Command::Sent { through } => {
-                let new = (*through > self.sent && *through <= self.sequence).then_some(Change::Sent(*through));
-                Ok(Decision { reply: Reply::Done {}, changes: new.into_iter().collect() })
+            Command::Published { through } => {
+                let new = *through > self.published && *through <= self.sequence;
+                let change = new.then_some(Change::Published { through: *through, at: context.now });
+                Ok(Decision::new(Reply::Done {}, change.into_iter().collect()))
+            }
+            Command::Consumed { through } => {
+                let new = *through > self.consumed && *through <= self.sequence;
+                let change = new.then_some(Change::Consumed { through: *through, at: context.now });
+                Ok(Decision::new(Reply::Done {}, change.into_iter().collect()))
             }
         }
     }
@@ -506,21 +565,38 @@ impl Machine for Inventory {
                     self.set_blocked(&entry.seat_ids, if blocked { SeatState::Blocked } else { SeatState::Available });
                 }
             }
-            Change::Notified(notification) => self.sequence = self.sequence.max(notification.sequence),
+            Change::Notified(notification) => {
+                self.sequence = self.sequence.max(notification.sequence);
+                self.publish_what_is_behind(notification.time.0, notification.trace_id);
+            }
             Change::AdmissionEnded(admission) => self.end_admission(admission),
-            Change::Owed(errand) => {
-                self.last_errand = self.last_errand.max(errand.id);
-                self.errands.insert(errand.id, (**errand).clone());
+            Change::Owed(pending) => {
+                self.last_effect = self.last_effect.max(pending.id);
+                self.effects.put((**pending).clone());
             }
-            Change::Done(id) => {
-                self.errands.remove(id);
+            Change::Performed(id) => self.effects.remove(*id),
+            Change::PublishingFailed(pending) => self.effects.put((**pending).clone()),
+            Change::Published { through, at } => {
+                self.published = *through;
+                self.await_consumption(*at);
+                self.publish_what_is_behind(*at, TraceId::NONE);
             }
-            Change::Sent(through) => self.sent = self.sent.max(*through),
+            Change::Consumed { through, at } => {
+                self.consumed = *through;
+                self.published = self.published.max(*through);
+                self.republishes_at = None;
+                self.await_consumption(*at);
+                self.publish_what_is_behind(*at, TraceId::NONE);
+            }
         }
     }
 
     fn next_deadline(&self) -> Option<Millis> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first().map(|(at, _)| *at).into_iter().chain(self.republishes_at).min()
+    }
+
+    fn effects(&self) -> &Effects<Effect> {
+        &self.effects
     }
 
     fn tick() -> Command {
@@ -544,9 +620,10 @@ impl Machine for Inventory {
             | Command::EndAdmission(_)
             | Command::Block { .. }
             | Command::Tick
-            | Command::ErrandsDone(_)
-            | Command::ErrandsFailed(_)
-            | Command::Sent { .. } => None,
+            | Command::Performed(_)
+            | Command::Failed(_)
+            | Command::Published { .. }
+            | Command::Consumed { .. } => None,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     payment,
     seat_map::{Seat, SeatIds},
     time::{Millis, Timestamp},
+    trace::TraceId,
 };
 
 /// How many times one reservation may be tried to pay; one more is [`crate::refusal::Refusal::PaymentConflict`].
@@ -112,6 +113,12 @@ pub struct Reservation {
     /// When it was confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<Millis>,
+    /// The last request of its buyer: what a timer or the provider does with it later belongs to that trace.
+    #[serde(default, skip_serializing_if = "TraceId::is_none")]
+    pub trace: TraceId,
+    /// The attempt that its seats were sold for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_by: Option<u8>,
     /// The attempts to pay, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intents: Vec<Intent>,
@@ -146,8 +153,7 @@ impl Reservation {
     /// The attempt that counts: the one that paid, else the latest.
     #[must_use]
     pub fn leading_intent(&self) -> Option<usize> {
-        let paid = |intent: &Intent| matches!(intent.status, payment::Status::Approved | payment::Status::Refunded);
-        self.intents.iter().position(paid).or_else(|| self.intents.len().checked_sub(1))
+        self.paid_by.map(usize::from).or_else(|| self.intents.len().checked_sub(1))
     }
 
     fn leading_intent_id(&self, event_id: &EventId) -> Option<PaymentIntentId> {
@@ -308,14 +314,13 @@ impl IntentView {
     #[must_use]
     pub fn new(event_id: &EventId, reservation: &Reservation, attempt: usize) -> Option<Self> {
         let intent = reservation.intents.get(attempt)?;
-        let paid = matches!(intent.status, payment::Status::Approved);
         Some(Self {
             payment_intent_id: reservation.intent_id(event_id, attempt),
             status: intent.status,
             amount: reservation.total_amount,
             currency: reservation.currency,
             reservation_id: reservation.id(event_id),
-            order_id: paid.then(|| reservation.order_id(event_id)),
+            order_id: (reservation.paid_by == u8::try_from(attempt).ok()).then(|| reservation.order_id(event_id)),
             failure_reason: intent.failure_reason.clone(),
             created_at: Timestamp(intent.created_at),
             next: (intent.status == payment::Status::Pending).then_some("webhook"),
