@@ -65,6 +65,67 @@ test('everything acknowledged is there after a restart', async () => {
   assert.deepEqual(await look(), before);
 });
 
+test('a lane that was stored a row for each place keeps everything it told', async () => {
+  const event = await server.event({ queue: { paused: true, lanes: 1 } });
+  const users = server.users(5);
+  const keys = users.map(() => randomUUID());
+  const join = async (user: Caller, key: string): Promise<Answer> => user.join(event, { key });
+  const first = await Promise.all(users.map((user, index) => join(user, keys[index]!)));
+  const tokens = first.map((answer) => granted(answer, 202).waiting_token);
+  const [two, gone] = [users[1]!, users[3]!];
+  const another = randomUUID();
+  granted(await join(two, another), 202);
+  granted(await gone.leave(tokens[3]!));
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  const old = (database: DatabaseSync): boolean => {
+    const mine = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'event'").get() && database.prepare('SELECT body FROM event').get();
+    if (!mine || !String(mine.body).includes(event)) return false;
+    database.exec(`
+      CREATE TABLE stored (id INTEGER PRIMARY KEY CHECK (id = 0), nonce INTEGER NOT NULL, seq INTEGER NOT NULL);
+      CREATE TABLE places (
+        number INTEGER PRIMARY KEY, caller TEXT NOT NULL UNIQUE, joined_at INTEGER NOT NULL, kid INTEGER NOT NULL,
+        position_hint INTEGER NOT NULL, keys TEXT NOT NULL
+      );`);
+    const batches = database.prepare('SELECT * FROM batches ORDER BY seq').all() as any[];
+    for (const { first: number, joined_at, position_hint, callers, requests } of batches) {
+      for (let i = 0; i * 16 < callers.length; i++) {
+        const request = requests.subarray(36 * i, 36 * (i + 1));
+        const kept = database.prepare('SELECT keys FROM keys WHERE number = ?').get(number + i);
+        const recorded = kept?.keys ?? JSON.stringify([[hex(request.subarray(0, 16)), hex(request.subarray(16, 32))]]);
+        const row = [number + i, hex(callers.subarray(16 * i, 16 * (i + 1))), joined_at, Buffer.from(request).readUInt32BE(32), position_hint + i, recorded];
+        database.prepare('INSERT INTO places VALUES (?, ?, ?, ?, ?, ?)').run(...row);
+      }
+    }
+    for (const number of batches.flatMap(({ given_up }) => JSON.parse(given_up))) {
+      database.prepare('DELETE FROM places WHERE number = ?').run(number);
+    }
+    const { nonce, seq } = batches.at(-1);
+    database.prepare('INSERT INTO stored VALUES (0, ?, ?)').run(nonce, seq);
+    database.exec('DROP TABLE batches; DROP TABLE keys; UPDATE schema_version SET version = 1;');
+    return true;
+  };
+  await server.restart(() => {
+    const done = server.files('LaneObject').filter((file) => {
+      const database = new DatabaseSync(file);
+      try {
+        return old(database);
+      } finally {
+        database.close();
+      }
+    });
+    assert.equal(done.length, 1, 'one lane knows the event');
+  });
+  const told = async (user: Caller, key: string): Promise<unknown> => {
+    const answer = await join(user, key);
+    return [granted(answer, 202).waiting_token, answer.headers.get('Idempotency-Replayed')];
+  };
+  for (const index of [0, 1, 2, 4]) assert.deepEqual(await told(users[index]!, keys[index]!), [tokens[index], 'true']);
+  assert.deepEqual(await told(two, another), [tokens[1], 'true']);
+  const [anew] = (await told(gone, keys[3]!)) as [string];
+  assert.notEqual(anew, tokens[3], 'who left is as good as new');
+  assert.deepEqual(await told(gone, keys[3]!), [anew, 'true']);
+});
+
 test('an admission that ended long ago is forgotten when its inventory starts, a later one is not', async () => {
   const event = await server.event();
   const buyer = server.user();
