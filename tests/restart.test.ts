@@ -63,7 +63,6 @@ async function sale(): Promise<{ event: string; look: () => Promise<unknown>; wa
 test('an object that loses its memory answers as before', async () => {
   const { event, look } = await sale();
   const before = await look();
-  const { pending } = before as any;
   const lanes = [await server.evict('LaneObject', `${event}/0`), await server.evict('LaneObject', `${event}/1`)];
   assert.ok(lanes.includes(true), 'people stand in one lane at least');
   assert.ok(await server.evict('QueueObject', event));
