@@ -232,7 +232,7 @@ async fn serve(request: &Rc<Inbound>, env: Env, arrival: &mut Arrival, config: &
         route: route.clone(),
         request: request.clone(),
     };
-    let outcome = routes::dispatch(&route, call).await;
+    let outcome = routes::dispatch(&route, &call).await;
     if let (Some(newcomer), Ok(_)) = (newcomer, &outcome) {
         newcomer.answered();
     }
