@@ -4,7 +4,7 @@ import type { Client, Outcome } from './client.ts';
 import { makeEvent, OPEN, people } from './sale.ts';
 import type { Server } from './server.ts';
 import { funnel } from './steps.ts';
-import { table } from './summary.ts';
+import { table } from './table.ts';
 
 const SEATS = 12_000;
 const THINK_MS: [number, number] = [1500, 2500];

@@ -11,10 +11,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../until.ts';
 import { fanout, here, ours } from './contenders.ts';
 import { Pages } from './pages.ts';
-import { cpuMs } from './round.ts';
 import { makeEvent, OPEN, user } from './sale.ts';
 import { Server, type Service } from './server.ts';
-import { table } from './summary.ts';
+import { table } from './table.ts';
+import { cpuMs } from './usage.ts';
 
 const { values: args } = parseArgs({
   options: {

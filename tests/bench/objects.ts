@@ -9,7 +9,8 @@ import { Client, type Step } from './client.ts';
 import { driver, type Queue, ROOT } from './contenders.ts';
 import { makeEvent, SHUT } from './sale.ts';
 import { Server } from './server.ts';
-import { median, table } from './summary.ts';
+import { median } from './stats.ts';
+import { table } from './table.ts';
 
 const { values: args } = parseArgs({ options: { rounds: { type: 'string', default: '5' } } });
 const WHAT: Record<string, string> = {

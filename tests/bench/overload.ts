@@ -13,7 +13,7 @@ import { collectors, memory } from './heap.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import * as steps from './steps.ts';
-import { table } from './summary.ts';
+import { table } from './table.ts';
 
 const { values: args } = parseArgs({
   options: {

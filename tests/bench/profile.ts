@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { Client, type Step, type Table } from './client.ts';
 import { ours, ROOT } from './contenders.ts';
 import { Inspector } from './inspector.ts';
-import { PEOPLE, settled } from './round.ts';
+import { PEOPLE } from './round.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import * as steps from './steps.ts';
-import { table } from './summary.ts';
+import { table } from './table.ts';
+import { settled } from './usage.ts';
 
 const SAMPLE_US = 200;
 const SHOWN = 45;

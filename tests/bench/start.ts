@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hello, ours } from './contenders.ts';
 import { Server, type Service } from './server.ts';
-import { median, table } from './summary.ts';
+import { median } from './stats.ts';
+import { table } from './table.ts';
 
 const { values: args } = parseArgs({ options: { rounds: { type: 'string', default: '15' } } });
 const ASK_MS = 1;
