@@ -1,8 +1,7 @@
 // `node tests/bench/profile.ts WORK`: where the processor time of a work goes, by V8's sampling profiler on
 // workerd while the work runs at saturation. Wasm functions have their names: it runs the build that keeps them.
 
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, type Step, type Table } from './client.ts';
 import { ours, ROOT } from './contenders.ts';
@@ -11,6 +10,7 @@ import { PEOPLE } from './round.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import * as steps from './steps.ts';
+import { scratch } from './storage.ts';
 import { table } from './table.ts';
 import { settled } from './usage.ts';
 
@@ -49,8 +49,7 @@ function report(nodes: Node[], perRequest: number): string {
 }
 
 const [work = 'status'] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), 'bench-profile-'));
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+const folder = scratch('profile');
 const client = new Client(folder, undefined);
 const server = await Server.start(ours(folder, 'named.wasm'), { inspect: true });
 const event = 'evt_profile';
