@@ -50,6 +50,15 @@ export interface Outcome {
   server_mib: number | null;
 }
 
+/** Answers that were not expected, by status: `0` is a broken connection; and those that never came. */
+export function unexpected(outcomes: Outcome[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { unexpected, unanswered } of outcomes) {
+    for (const [status, count] of Object.entries({ ...unexpected, unanswered })) counts[status] = (counts[status] ?? 0) + count;
+  }
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+}
+
 /** A table on disk, and how far it was read. */
 export interface Table {
   path: string;

@@ -23,3 +23,9 @@ export function ranged(value: Measure | undefined, digits = 0): string {
   const [median, least, greatest] = [value.median, value.least, value.greatest].map((each) => number(each, digits));
   return least === median && greatest === median ? median! : `${median} (${least}–${greatest})`;
 }
+
+/** How often each of some things was, or `none`. */
+export function counted(counts: Record<string, number>): string {
+  const texts = Object.entries(counts).map(([what, count]) => `${count} × ${what}`);
+  return texts.length === 0 ? 'none' : texts.join(', ');
+}
