@@ -1,10 +1,11 @@
-// `node tests/bench/run.ts [--works] [--crowd PEOPLE,…] [--rounds N] [--quick] [--nice=-10]`:
+// `node tests/bench/run.ts [--works] [--crowd PEOPLE,…] [--burst PEOPLE [--events N]] [--rounds N] [--quick] [--nice=-10]`:
 // measures what is named, or everything, and prints it. Figures of the works go to target/bench/summary.json, where the model finds them.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, setPriority, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { burst, burstTable } from './burst.ts';
 import { Client } from './client.ts';
 import { hello, object, ours, plain, ROOT } from './contenders.ts';
 import { crowd, crowdTable } from './crowd.ts';
@@ -18,6 +19,8 @@ const { values: args } = parseArgs({
   options: {
     works: { type: 'boolean' },
     crowd: { type: 'string' },
+    burst: { type: 'string' },
+    events: { type: 'string', default: '100' },
     rounds: { type: 'string', default: '5' },
     quick: { type: 'boolean', default: false },
     nice: { type: 'string' },
@@ -27,8 +30,8 @@ const { values: args } = parseArgs({
 const pace: Pace = args.quick ? { warmup_ms: 300, measure_ms: 1500 } : { warmup_ms: 500, measure_ms: 3000 };
 const rounds = Number(args.rounds);
 /** What is measured where nothing is named. A crowd takes long. */
-const DEFAULTS = { works: true, crowd: args.quick ? undefined : '600' };
-const isNamed = [args.works, args.crowd].some((part) => part !== undefined);
+const DEFAULTS = { works: true, crowd: args.quick ? undefined : '600', burst: '2000' };
+const isNamed = [args.works, args.crowd, args.burst].some((part) => part !== undefined);
 const parts = isNamed ? args : DEFAULTS;
 
 // What is started inherits the priority: on a machine that others use too, a higher one (-10) makes rounds alike.
@@ -73,5 +76,6 @@ const numbers = (list = ''): number[] => list.split(',').map(Number).filter((num
 const texts: string[] = [];
 if (parts.works) texts.push(await works());
 for (const people of numbers(parts.crowd)) texts.push(crowdTable(await crowd(client, people, rounds)));
+for (const people of numbers(parts.burst)) texts.push(burstTable(await burst(client, people, Number(args.events), rounds)));
 console.log(`\n${texts.join('\n\n')}\n\nbench: storage in ${machine.storage}; ${JSON.stringify(machine)}`);
 process.exit(0);
