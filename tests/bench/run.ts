@@ -1,4 +1,4 @@
-// `node tests/bench/run.ts [--works] [--crowd PEOPLE,…] [--burst PEOPLE [--events N]] [--rounds N] [--quick] [--nice=-10]`:
+// `node tests/bench/run.ts [--works] [--crowd PEOPLE,…] [--burst PEOPLE [--events N]] [--rate JOINS] [--rounds N] [--quick] [--nice=-10]`:
 // measures what is named, or everything, and prints it. Figures of the works go to target/bench/summary.json, where the model finds them.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { Client } from './client.ts';
 import { hello, object, ours, plain, ROOT } from './contenders.ts';
 import { crowd, crowdTable } from './crowd.ts';
 import { bound, CLIENT_CPU, SERVER_CPU } from './processors.ts';
+import { rate, rateTable } from './rate.ts';
 import { Bench, type Contenders, type Pace, type Round } from './round.ts';
 import { Server } from './server.ts';
 import { scratch, storage } from './storage.ts';
@@ -21,6 +22,7 @@ const { values: args } = parseArgs({
     crowd: { type: 'string' },
     burst: { type: 'string' },
     events: { type: 'string', default: '100' },
+    rate: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     quick: { type: 'boolean', default: false },
     nice: { type: 'string' },
@@ -30,8 +32,8 @@ const { values: args } = parseArgs({
 const pace: Pace = args.quick ? { warmup_ms: 300, measure_ms: 1500 } : { warmup_ms: 500, measure_ms: 3000 };
 const rounds = Number(args.rounds);
 /** What is measured where nothing is named. A crowd takes long. */
-const DEFAULTS = { works: true, crowd: args.quick ? undefined : '600', burst: '2000' };
-const isNamed = [args.works, args.crowd, args.burst].some((part) => part !== undefined);
+const DEFAULTS = { works: true, crowd: args.quick ? undefined : '600', burst: '2000', rate: '300' };
+const isNamed = [args.works, args.crowd, args.burst, args.rate].some((part) => part !== undefined);
 const parts = isNamed ? args : DEFAULTS;
 
 // What is started inherits the priority: on a machine that others use too, a higher one (-10) makes rounds alike.
@@ -77,5 +79,6 @@ const texts: string[] = [];
 if (parts.works) texts.push(await works());
 for (const people of numbers(parts.crowd)) texts.push(crowdTable(await crowd(client, people, rounds)));
 for (const people of numbers(parts.burst)) texts.push(burstTable(await burst(client, people, Number(args.events), rounds)));
+for (const per_s of numbers(parts.rate)) texts.push(rateTable(await rate(client, per_s, rounds, pace)));
 console.log(`\n${texts.join('\n\n')}\n\nbench: storage in ${machine.storage}; ${JSON.stringify(machine)}`);
 process.exit(0);
