@@ -51,7 +51,11 @@ compile --bin load
 case "${args[0]:-}" in
   --profile) exec node tests/bench/profile.ts "${args[@]:1}" ;;
   --overload) exec node tests/bench/overload.ts "${args[@]:1}" ;;
-  --objects) exec node tests/bench/objects.ts "${args[@]:1}" ;;
+  --objects)
+    CARGO_TERM_COLOR=never logged bench-build cargo build -p questions --profile bench-client --target wasm32-unknown-unknown ||
+      { tail -n 20 "$LOGS/bench-build.log" >&2; fail bench "the driver's questions do not compile; $(because bench-build)"; }
+    exec node tests/bench/objects.ts "${args[@]:1}"
+    ;;
   --start) exec node tests/bench/start.ts "${args[@]:1}" ;;
   *) exec node tests/bench/run.ts ${args[@]+"${args[@]}"} ;;
 esac

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../until.ts';
-import { fanout, here, ours } from './contenders.ts';
+import { fanout, ours, wrapped } from './contenders.ts';
 import { Pages } from './pages.ts';
 import { CLIENT_CPU, SERVER_CPU } from './processors.ts';
 import { makeEvent, OPEN, user } from './sale.ts';
@@ -35,12 +35,6 @@ const WINDOW_SEC = 600;
 if (CLIENT_CPU !== undefined) spawnSync('taskset', ['-pc', String(CLIENT_CPU), String(process.pid)]);
 const folder = scratch('live');
 const start = (services: Service[]): Promise<Server> => Server.start(services, { cpu: SERVER_CPU });
-
-/** The same with its queues' calls counted. */
-function counted(): Service[] {
-  const [worker, ...others] = ours(folder);
-  return [{ ...worker!, modules: [{ name: 'counted.js', path: here('counted.js'), kind: 'esModule' }, ...worker!.modules] }, ...others];
-}
 
 /** A call that must be granted; its body. */
 async function call(server: Server, method: string, path: string, body: object | undefined, jwt?: string): Promise<any> {
@@ -150,7 +144,7 @@ async function floor(count: number): Promise<string[]> {
 
 /** From being ready to the frame that says so, and from one frame of a place to the next. */
 async function line(count: number): Promise<string[]> {
-  const server = await start(counted());
+  const server = await start(wrapped(ours(folder), 'counted.js'));
   const event = 'evt_line';
   await makeEvent(server, event, 100_000, { admit_per_sec: ADMIT_PER_S, burst: 1, max_active: 100_000, entry_window_sec: WINDOW_SEC });
   const tokens: string[] = [];
