@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { until } from '../until.ts';
 import { Client, type Figures, type Step } from './client.ts';
 import { driver, ours, type Queue, ROOT } from './contenders.ts';
+import { type Holds, holdsTable, measureHolds } from './holds.ts';
 import { CLIENT_CPU, SERVER_CPU } from './processors.ts';
 import { makeEvent, SHUT } from './sale.ts';
 import { Server } from './server.ts';
@@ -40,6 +41,7 @@ const latency = new Map<string, Figures[]>();
 const joining: Step = { name: 'join', method: 'POST', path: '/api/v1/queue/join', headers: [['Idempotency-Key', '$key']], body: `{"event_id":"${EVENT}"}`, expect: 202 };
 const step = (what: string): Step => ({ name: what, method: 'GET', path: `/drive/${what}/1?event=${EVENT}`, expect: 200 });
 const found = new Map<string, number[]>(Object.keys(WHAT).map((what) => [what, []]));
+const holds: Holds = new Map();
 
 /** The Worker with an event; what follows from a hold is consumed in its process, or not. */
 async function start(queue: Queue): Promise<Server> {
@@ -60,6 +62,7 @@ for (let round = 0; round < Number(args.rounds); round++) {
     found.get(what)!.push(outcome.server_cpu_us ?? 0);
   }
   server.stop();
+  await measureHolds(client, holds);
   // Inside the engine: from the asking Worker to the inventory and back, with others holding at the same time.
   for (const queue of QUEUES) {
     const quiet = await start(queue);
@@ -79,6 +82,7 @@ const taken = Object.entries(WHAT).map(([what, text]) => [text, ranged(measure(f
 const late = [...latency].map(([name, all]) => [name, ...(['p50_ms', 'p95_ms', 'p99_ms'] as const).map((figure) => ranged(over(all, (one) => one[figure]), 1))]);
 console.log(`\n${[
   table(['asked', 'µs of processor time', 'less the asking Worker'], taken),
+  'Holds of one seat that are asked together:', holdsTable(holds),
   `Inside the engine, ${HOLDS_PER_S} a second:`, table(['asked', 'P50 ms', 'P95 ms', 'P99 ms'], late),
   `bench: storage in ${storage()}, medians of ${args.rounds} rounds`,
 ].join('\n\n')}`);

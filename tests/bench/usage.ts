@@ -16,6 +16,9 @@ export function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
+/** Bytes that a process has given the file system to write, whether they are on the disk yet or not. */
+export const writtenBytes = (pid: number): number => Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+
 /** Waits until a server has done what earlier works left it to do. */
 export async function settled(server: Server): Promise<void> {
   for (const deadline = Date.now() + SETTLE_MS; Date.now() < deadline; ) {
