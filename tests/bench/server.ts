@@ -81,6 +81,9 @@ export interface Options {
   storage?: string;
 }
 
+const running = new Set<Server>();
+process.once('exit', () => running.forEach((server) => server.stop()));
+
 export class Server {
   readonly name: string;
   readonly address: string;
@@ -115,7 +118,7 @@ export class Server {
     const log = openSync(join(folder, 'log'), 'w');
     const child = spawn(command, args, { stdio: ['ignore', log, log], detached: false });
     const server = new Server(name, `127.0.0.1:${port}`, inspector, folder, child);
-    process.once('exit', () => server.stop());
+    running.add(server);
     await server.#answers(ask_ms);
     return server;
   }
@@ -135,6 +138,7 @@ export class Server {
   }
 
   stop(): void {
+    running.delete(this);
     if (!this.hasEnded) this.#child.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });
   }

@@ -29,9 +29,12 @@ export function flushesPerS(): number {
   return per_s;
 }
 
+const folders: string[] = [];
+process.once('exit', () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
 /** A folder that is there as long as this process. */
 export function scratch(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `bench-${name}-`));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
