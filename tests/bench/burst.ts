@@ -4,14 +4,14 @@
 import { rmSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Client, type Outcome, type Step, type Table, unexpected } from './client.ts';
+import { type Client, cpuUs, latest, type Outcome, QUANTILES, type Step, type Table, unexpected } from './client.ts';
 import { ours, plain } from './contenders.ts';
 import { SERVER_CPU } from './processors.ts';
 import { makeEvent, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import { over } from './stats.ts';
 import { join as joining, plainJoin } from './steps.ts';
-import { scratch } from './storage.ts';
+import { flushed, flushesPerS, scratch } from './storage.ts';
 import { counted, ranged, table } from './table.ts';
 import { judged, type Target } from './targets.ts';
 import { settled } from './usage.ts';
@@ -33,6 +33,8 @@ export interface Burst {
   floors: Outcome[];
   /** How often workerd ended and the burst was repeated. */
   deaths: number;
+  /** What the disk did just before. */
+  flushes_per_s: number[];
 }
 
 /** A server whose catalogue has so many events, of which no object exists. */
@@ -56,7 +58,7 @@ export async function burst(client: Client, people: number, events: number, roun
   const [folder, storage] = [scratch('burst'), scratch('burst-storage')];
   let server = await untouched(folder, storage, sets.flat());
   let floor = await Server.start(plain, { cpu: SERVER_CPU });
-  const found: Burst = { people, events, rounds: [], floors: [], deaths: 0 };
+  const found: Burst = { people, events, rounds: [], floors: [], deaths: 0, flushes_per_s: [] };
 
   const come = (of: Server, step: Step, rows: Table): Promise<Outcome> =>
     client.run(of, { steps: [step], arrivals: { closed: { people } }, connections: people, warmup_ms: 0, measure_ms: PATIENCE_MS, rows }, true);
@@ -71,9 +73,14 @@ export async function burst(client: Client, people: number, events: number, roun
     try {
       const below = await come(floor, plainJoin('$event'), rows);
       await settled(server);
+      const flushes_per_s = flushesPerS();
       const outcome = await come(server, joining('$event'), rows);
       await settled(server);
-      if (counts) [found.floors, found.rounds] = [[...found.floors, below], [...found.rounds, outcome]];
+      if (counts) {
+        found.floors.push(below);
+        found.flushes_per_s.push(flushes_per_s);
+        found.rounds.push(outcome);
+      }
     } catch (error) {
       // A client may know of it before this process does.
       await pause(NOTICE_MS);
@@ -95,27 +102,27 @@ export async function burst(client: Client, people: number, events: number, roun
 }
 
 /** Who was served, and how long the joins of those took. */
-export function burstTable({ people, events, rounds, floors, deaths }: Burst): string {
+export function burstTable({ people, events, rounds, floors, deaths, flushes_per_s }: Burst): string {
   const row = (name: string, outcomes: Outcome[], targets: Target[]): string[] => {
     const { 503: refused = 0, ...errors } = unexpected(outcomes);
     return [
       name, ranged(over(outcomes, ({ completed }) => completed)), (refused / outcomes.length).toFixed(0), counted(errors),
-      ...(['p50_ms', 'p95_ms', 'p99_ms'] as const).map((quantile) => ranged(over(outcomes, ({ steps }) => steps[0]![quantile]))),
-      ranged(over(outcomes, ({ server_cpu_us }) => server_cpu_us ?? 0)),
-      ...judged(targets),
+      ...QUANTILES.map((quantile) => ranged(over(outcomes, (outcome) => latest(outcome, quantile)))), ranged(over(outcomes, cpuUs)), ...judged(targets),
     ];
   };
-  const refused = (outcome: Outcome): number => people - outcome.completed;
-  const p95_ms = (outcome: Outcome): number => outcome.steps[0]!.p95_ms;
-  const targets: Target[] = [
-    { unit: 'refused', value: over(rounds, refused).greatest, most: 0 },
-    { unit: 'ms P95', value: over(rounds, p95_ms).median, most: P95_MOST_MS },
-  ];
   const times = (figure: (outcome: Outcome) => number): string => ranged(over(rounds, (round, at) => figure(round) / figure(floors[at]!)), 1);
-  const repeated = deaths > 0 ? `\n\nworkerd ended ${deaths} times; those bursts were repeated` : '';
-  return table([`${people} people, ${events} events`, 'served', '503', 'errors', 'P50 ms', 'P95 ms', 'P99 ms', 'CPU µs', 'must reach', 'met'], [
-    row('ours', rounds, targets),
-    row('a plain object an event', floors, []),
-    ['× floor', '', '', '', ...(['p50_ms', 'p95_ms', 'p99_ms'] as const).map((quantile) => times(({ steps }) => steps[0]![quantile])), times(({ server_cpu_us }) => server_cpu_us ?? 0), '', ''],
-  ]) + repeated;
+  const targets: Target[] = [
+    { unit: 'not served', value: over(rounds, ({ completed }) => people - completed).greatest, most: 0 },
+    { unit: 'ms P95', value: over(rounds, (outcome) => latest(outcome, 'p95_ms')).median, most: P95_MOST_MS },
+  ];
+  const head = [`${people} people, ${events} events`, 'served', '503', 'errors', 'P50 ms', 'P95 ms', 'P99 ms', 'CPU µs', 'must reach', 'met'];
+  return [
+    table(head, [
+      row('ours', rounds, targets),
+      row('a plain object an event', floors, []),
+      ['× floor', '', '', '', ...QUANTILES.map((quantile) => times((outcome) => latest(outcome, quantile))), times(cpuUs), '', ''],
+    ]),
+    flushed(flushes_per_s),
+    ...(deaths > 0 ? [`workerd ended under ${deaths} bursts; those were repeated.`] : []),
+  ].join('\n\n');
 }

@@ -1,13 +1,13 @@
 // A crowd that walks through the whole funnel and thinks in between: 12,000 seats, 1.5 to 2.5 seconds before each step.
 
-import { type Client, type Outcome, type Step, unexpected } from './client.ts';
+import { type Client, late, type Outcome, type Quantile, type Step, unexpected } from './client.ts';
 import { object, ours } from './contenders.ts';
 import { SERVER_CPU } from './processors.ts';
 import { makeEvent, OPEN, people } from './sale.ts';
 import { Server } from './server.ts';
-import { measure, median, over } from './stats.ts';
+import { median, over } from './stats.ts';
 import { funnel, ping } from './steps.ts';
-import { flushesPerS, scratch } from './storage.ts';
+import { flushed, flushesPerS, scratch } from './storage.ts';
 import { counted, middle, ranged, table } from './table.ts';
 import { judged, type Target } from './targets.ts';
 import { settled } from './usage.ts';
@@ -63,7 +63,7 @@ export function crowdTable({ people, rounds, floors, flushes_per_s }: Crowd): st
     { unit: 'unexpected', value: Object.values(wrong).reduce((sum, count) => sum + count, 0), most: 0 },
   ];
   const steps = rounds[0]!.steps.map(({ name }, at) => {
-    const figure = (quantile: 'p50_ms' | 'p95_ms' | 'p99_ms') => over(rounds, (outcome) => outcome.steps[at]![quantile]);
+    const figure = (quantile: Quantile) => over(rounds, (outcome) => late(outcome.steps[at]!, quantile));
     const p95_ms = figure('p95_ms');
     const targets: Target[] = isJudged && name === 'hold' ? [{ unit: 'ms', value: p95_ms.median, most: HOLD_P95_MOST_MS, digits: 1 }] : [];
     const floor = over(floors, (outcome) => median(outcome.steps.map((step) => step.p95_ms)));
@@ -75,5 +75,5 @@ export function crowdTable({ people, rounds, floors, flushes_per_s }: Crowd): st
     ...judged(isJudged ? all : []),
   ];
   const head = ['crowd that buys', 'a second', 'P50 ms', 'P95 ms', 'P99 ms', 'floor P95', 'server cores', 'unexpected', 'must reach', 'met'];
-  return `${table(head, [whole, ...steps])}\n\nJust before, one who waits for each was flushed ${ranged(measure(flushes_per_s))} times a second.`;
+  return `${table(head, [whole, ...steps])}\n\n${flushed(flushes_per_s)}`;
 }

@@ -1,6 +1,6 @@
 // What holds take that an inventory is asked together: processor time, rows, pages.
 
-import type { Client, Outcome, Step } from './client.ts';
+import { type Client, cpuUs, type Outcome, type Step } from './client.ts';
 import { driver, ours, wrapped } from './contenders.ts';
 import { SERVER_CPU } from './processors.ts';
 import { makeEvent, SHUT } from './sale.ts';
@@ -41,15 +41,13 @@ async function asked(client: Client, server: Server, what: string, count: number
   return client.run(server, { steps: [step(what, count, event)], ...closed, warmup_ms: 500, measure_ms: 2500 });
 }
 
-const us = ({ server_cpu_us }: Outcome): number => server_cpu_us ?? 0;
-
 /** Processor time and rate, at saturation. */
 async function speed(client: Client, server: Server, count: number): Promise<Pick<Figures, 'us' | 'per_s'>> {
   const event = `evt_holds_${count}`;
   await makeEvent(server, event, SEATS, SHUT);
   const nobody = await asked(client, server, 'nobody', count);
   const holds = await asked(client, server, 'hold', count, event);
-  return { us: (us(holds) - us(nobody)) / count, per_s: holds.per_s * count };
+  return { us: (cpuUs(holds) - cpuUs(nobody)) / count, per_s: holds.per_s * count };
 }
 
 /** Rows and pages of holds that one asker asks for, one call after the other. */

@@ -1,6 +1,6 @@
 // Joins at a fixed low rate, whatever the server does: how long each takes from the instant at which it was meant to be sent.
 
-import { type Client, type Outcome, type Step, unexpected } from './client.ts';
+import { type Client, cpuUs, latest, type Outcome, QUANTILES, type Step, unexpected } from './client.ts';
 import { object, ours, plain } from './contenders.ts';
 import { SERVER_CPU } from './processors.ts';
 import type { Pace } from './round.ts';
@@ -47,12 +47,7 @@ export async function rate(client: Client, per_s: number, rounds: number, pace: 
 
 /** Latency of each, and ours as a multiple of the others'. */
 export function rateTable({ per_s, rounds, floors, plains }: Rate): string {
-  const figures: ((outcome: Outcome) => number)[] = [
-    ({ steps }) => steps[0]!.p50_ms,
-    ({ steps }) => steps[0]!.p95_ms,
-    ({ steps }) => steps[0]!.p99_ms,
-    ({ server_cpu_us }) => server_cpu_us ?? 0,
-  ];
+  const figures: ((outcome: Outcome) => number)[] = [...QUANTILES.map((quantile) => (outcome: Outcome) => latest(outcome, quantile)), cpuUs];
   const row = (name: string, outcomes: Outcome[]): string[] => [name, ...figures.map((figure) => ranged(over(outcomes, figure), 1)), counted(unexpected(outcomes))];
   const times = (name: string, others: Outcome[]): string[] => [name, ...figures.map((figure) => ranged(over(rounds, (round, at) => figure(round) / figure(others[at]!)), 1)), ''];
   return table([`${per_s} joins a second`, 'P50 ms', 'P95 ms', 'P99 ms', 'CPU µs', 'unexpected'], [

@@ -3,6 +3,8 @@
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { measure } from './stats.ts';
+import { ranged } from './table.ts';
 
 /** `statfs` of a file system that is in memory alone: https://man7.org/linux/man-pages/man2/statfs.2.html */
 const TMPFS_MAGIC = 0x01021994;
@@ -28,6 +30,9 @@ export function flushesPerS(): number {
   rmSync(folder, { recursive: true });
   return per_s;
 }
+
+/** That in words, over the rounds. */
+export const flushed = (per_s: number[]): string => `Just before, one who waits for each was flushed ${ranged(measure(per_s))} times a second.`;
 
 const folders: string[] = [];
 process.once('exit', () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));

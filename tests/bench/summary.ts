@@ -1,6 +1,6 @@
 // Rounds become medians and ratios, and tables of them.
 
-import type { Outcome } from './client.ts';
+import { cpuUs, latest, type Outcome, type Quantile } from './client.ts';
 import type { Round } from './round.ts';
 import { type Measure, over } from './stats.ts';
 import { middle, ranged, table } from './table.ts';
@@ -50,13 +50,6 @@ export interface Result {
   server_mib: number;
 }
 
-type Quantile = 'p50_ms' | 'p95_ms' | 'p99_ms';
-
-const cpu = ({ server_cpu_us }: Outcome): number => server_cpu_us ?? 0;
-
-/** The slowest step's quantile: that of the work itself where it has one step. */
-const worst = (outcome: Outcome, quantile: Quantile): number => Math.max(...outcome.steps.map((step) => step[quantile]));
-
 /** Purchases that were made in a walk through the funnel. Some were under way when measuring began, and some when it ended; so it is
  * the mean of how often each step was done. A status may be asked for more than once. */
 function purchases({ steps }: Outcome): number {
@@ -69,11 +62,11 @@ function result(name: string, rounds: Round[]): Result {
   const floor = FLOORS[name] ?? 'object';
   const [ours, floors, halves, floor_halves] = [of(name), of(floor), of(`${name}_half`), of(`${floor}_half`)];
   const to = (others: Outcome[], by: (outcome: Outcome) => number): Measure => over(ours, (our, i) => by(our) / by(others[i]!));
-  const cpuTo = (others: Outcome[]): Measure => over(ours, (our, i) => cpu(others[i]!) / cpu(our));
-  const late = (outcomes: Outcome[], quantile: Quantile): Measure => over(outcomes, (outcome) => worst(outcome, quantile));
+  const cpuTo = (others: Outcome[]): Measure => over(ours, (our, i) => cpuUs(others[i]!) / cpuUs(our));
+  const late = (outcomes: Outcome[], quantile: Quantile): Measure => over(outcomes, (outcome) => latest(outcome, quantile));
   const per_s = (outcomes: Outcome[]): Measure => over(outcomes, (outcome) => outcome.per_s);
   const plains = PLAIN[name] === undefined ? undefined : of(PLAIN[name]);
-  const cpu_us = over(ours, cpu);
+  const cpu_us = over(ours, cpuUs);
   return {
     name,
     floor,
@@ -82,12 +75,12 @@ function result(name: string, rounds: Round[]): Result {
     ratio: to(floors, (outcome) => outcome.per_s),
     cpu_us: cpu_us.median,
     cpu_us_spread: [cpu_us.least, cpu_us.greatest],
-    floor_cpu_us: over(floors, cpu).median,
+    floor_cpu_us: over(floors, cpuUs).median,
     cpu_ratio: cpuTo(floors),
-    ...(plains && { plain: { per_s: per_s(plains), ratio: to(plains, (outcome) => outcome.per_s), cpu_us: over(plains, cpu).median, cpu_ratio: cpuTo(plains) } }),
+    ...(plains && { plain: { per_s: per_s(plains), ratio: to(plains, (outcome) => outcome.per_s), cpu_us: over(plains, cpuUs).median, cpu_ratio: cpuTo(plains) } }),
     tail_ms: late(ours, 'p99_ms'),
     floor_tail_ms: late(floors, 'p99_ms'),
-    tail_ratio: to(floors, (outcome) => worst(outcome, 'p99_ms')),
+    tail_ratio: to(floors, (outcome) => latest(outcome, 'p99_ms')),
     half: {
       p50_ms: late(halves, 'p50_ms'),
       p95_ms: late(halves, 'p95_ms'),
