@@ -36,7 +36,7 @@ export function wrapped([worker, ...others]: Service[], name: string): Service[]
   return [{ ...worker!, modules: [script(name), ...worker!.modules] }, ...others];
 }
 
-/** The Worker as built, or `services` that have it first, behind one that asks its objects directly. */
+/** Some Workers, the first of which is ours, behind one that asks its objects directly. */
 export function driver(services: Service[]): Service[] {
   const classes = Object.entries(objectClasses());
   const namespace = ([binding, name]: [string, string]): string =>

@@ -29,7 +29,7 @@ const SEATS = 100_000;
 /** Places that are made ready to enter, as a multiple of what is joined meanwhile: one measurement takes up to three times as
  * many as joins are served, the other half as many. */
 const PLACES_A_JOIN = 4;
-/** Confirmations a second that are counted on before any were measured. */
+/** Confirmations a second that are counted on at least, and before any were measured. */
 const CONFIRMS_PER_S = 300;
 /** Reservations that are made ready for confirming, as a multiple of what is confirmed meanwhile: one and a half, and a reserve. */
 const INTENTS_A_CONFIRM = 1.75;
@@ -141,7 +141,7 @@ export class Bench {
     found.confirm = await this.#most(ours, [steps.pay], { rows, ...this.#slow });
     rows = { ...rows, skip: found.confirm.taken };
     found.confirm_half = await this.#half(ours, [steps.pay], found.confirm.per_s, { rows, ...this.#slow });
-    this.#confirms_per_s = found.confirm.per_s;
+    this.#confirms_per_s = Math.max(CONFIRMS_PER_S, found.confirm.per_s);
     return found;
   }
 
