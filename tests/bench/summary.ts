@@ -3,7 +3,7 @@
 import { cpuUs, latest, type Outcome, type Quantile } from './client.ts';
 import type { Round } from './round.ts';
 import { type Measure, over } from './stats.ts';
-import { middle, ranged, table } from './table.ts';
+import { middle, number, ranged, table } from './table.ts';
 import { judged, type Target } from './targets.ts';
 
 const WORKS = ['status', 'join', 'enter', 'hold', 'confirm', 'funnel'];
@@ -114,7 +114,7 @@ function targets({ name, per_s, cpu_ratio, plain }: Result): Target[] {
 function speed(results: Result[]): string {
   const rows = results.map((each) => [
     each.name, middle(each.per_s), `${each.floor} ${middle(each.floor_per_s)}`, ranged(each.ratio, 2), ranged(each.cpu_ratio, 2),
-    each.cpu_us.toFixed(0), each.floor_cpu_us.toFixed(0), ranged(each.plain?.ratio, 2), ranged(each.plain?.cpu_ratio, 2), ...judged(targets(each)),
+    number(each.cpu_us), number(each.floor_cpu_us), ranged(each.plain?.ratio, 2), ranged(each.plain?.cpu_ratio, 2), ...judged(targets(each)),
   ]);
   const bought = results.flatMap(({ purchase }) => (purchase ? [purchase] : [])).map(({ per_s, cpu_ms }) => [
     'a whole purchase', middle(per_s), '–', '–', '–', `${ranged(cpu_ms, 1)} ms`, '–', '–', '–',

@@ -12,7 +12,8 @@ export function table(head: string[], rows: string[][]): string {
 /** Nothing was measured, or there is nothing to compare with. */
 const NONE = '–';
 
-const number = (value: number, digits: number): string => value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+/** A number alone. */
+export const number = (value: number, digits = 0): string => value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 /** The median alone. */
 export const middle = (value: Measure | undefined, digits = 0): string => (value === undefined ? NONE : number(value.median, digits));
