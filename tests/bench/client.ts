@@ -50,6 +50,27 @@ export interface Outcome {
   server_mib: number | null;
 }
 
+export type Quantile = 'p50_ms' | 'p95_ms' | 'p99_ms';
+export const QUANTILES: Quantile[] = ['p50_ms', 'p95_ms', 'p99_ms'];
+
+/** How long answers to a step took; for ever, where there was none as expected. */
+export const late = (step: Figures, quantile: Quantile): number => (step.completed > 0 ? step[quantile] : Infinity);
+
+/** The same of the slowest step: of the work itself where it has one step. */
+export const latest = ({ steps }: Outcome, quantile: Quantile): number => Math.max(...steps.map((step) => late(step, quantile)));
+
+/** Processor time of the server for an answer as expected, in µs; without end, where there was none. */
+export const cpuUs = ({ server_cpu_us }: Outcome): number => server_cpu_us ?? Infinity;
+
+/** Answers that were not expected, by status: `0` is a broken connection; and those that never came. */
+export function unexpected(outcomes: Outcome[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { unexpected, unanswered } of outcomes) {
+    for (const [status, count] of Object.entries({ ...unexpected, unanswered })) counts[status] = (counts[status] ?? 0) + count;
+  }
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+}
+
 /** A table on disk, and how far it was read. */
 export interface Table {
   path: string;

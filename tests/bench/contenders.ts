@@ -16,7 +16,10 @@ const VARS: Record<string, string> = {
   RATE_LIMIT_RPS: '0',
 };
 
-export const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+/** What the driver asks: tests/bench/questions. */
+const QUESTIONS = join(ROOT, 'target/wasm32-unknown-unknown/bench-client/questions.wasm');
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const script = (name: string) => ({ name, path: here(name), kind: 'esModule' as const });
 const text = (name: string, value: string): string => `(name = "${name}", text = ${JSON.stringify(value)})`;
 
@@ -28,18 +31,23 @@ export const plain: Service[] = [{ name: 'plain', modules: [script('plain.js')],
 /** Whether what goes to the queue comes back to the same process, or goes to another machine's consumer as on the network. */
 export type Queue = 'consumed here' | 'consumed elsewhere';
 
-/** The Worker as built, behind one that asks its objects directly. */
-export function driver(folder: string, queue?: Queue): Service[] {
+/** Some Workers, the first of which has another one of ours around it, which counts something. */
+export function wrapped([worker, ...others]: Service[], name: string): Service[] {
+  return [{ ...worker!, modules: [script(name), ...worker!.modules] }, ...others];
+}
+
+/** Some Workers, the first of which is ours, behind one that asks its objects directly. */
+export function driver(services: Service[]): Service[] {
   const classes = Object.entries(objectClasses());
   const namespace = ([binding, name]: [string, string]): string =>
     `(name = "${binding}", durableObjectNamespace = (className = "${name}", serviceName = "ours"))`;
   const asking: Service = {
     name: 'driver',
-    modules: [script('driver.js')],
+    modules: [script('driver.js'), { name: 'questions.wasm', path: QUESTIONS, kind: 'wasm' }],
     objects: { EMPTY: 'Empty' },
     bindings: [...classes.map(namespace), '(name = "OURS", service = "ours")'],
   };
-  return [asking, ...ours(folder, undefined, queue)];
+  return [asking, ...services];
 }
 
 /** Bindings and classes of objects, as wrangler.toml has them. */

@@ -1,69 +1,72 @@
-// Asks the objects of the Worker directly, so that what they take is seen without the gateway. `/drive/<what>` asks once;
-// everything else goes to the Worker.
+// Asks the objects of the Worker directly, so that what they take is seen without the gateway. `/drive/<what>/<count>?event=<id>` asks
+// once; everything else goes to the Worker.
 import { DurableObject } from 'cloudflare:workers';
+import module from 'questions.wasm';
 
-const EVENT = 'evt_objects';
+const questions = new WebAssembly.Instance(module).exports;
 const JOINS = 100;
-// Later than any that the lanes themselves have given. Lane 0 is asked itself.
-const NONCE = 9e15;
-const ROW_SEATS = 100;
-const HOUR_MS = 3_600_000;
 
 export class Empty extends DurableObject {
   ask() {
-    return new TextEncoder().encode('\x03\0\0\0G{}');
+    return new Uint8Array(5);
   }
 }
 
-let last = 0;
-// Lanes that have no batch out, and the number of each one's last: plain data, never another request's promise.
+// Lanes that have no batch out, and the number of each one's last: plain data, never another request's promise. Lane 0 is asked itself.
 const idle = Array.from({ length: 127 }, (_, i) => i + 1);
 const batches = new Map();
+let callers = 0;
+// Seats that were held, by event.
+const held = new Map();
 
-// Seats that were held.
-let held = 0;
+/** What the module has just written. */
+const written = (bytes) => new Uint8Array(questions.memory.buffer, questions.at(), bytes).slice();
 
-const hex = (number) => number.toString(16).padStart(8, '0') + '9e3779b97f4a7c15f39cc060'.slice(0, 24);
-const idempotency = (number) => ({ scope: hex(number), fingerprint: hex(1), ttl_ms: 300_000 });
-const seat = (index) => `A-${Math.floor(index / ROW_SEATS) + 1}-${(index % ROW_SEATS) + 1}`;
+function granted(answer, count) {
+  new Uint8Array(questions.memory.buffer, questions.room(answer.length), answer.length).set(answer);
+  return questions.granted(count) !== 0;
+}
 
-/** What is asked: the object, the question, and what to do when it is answered. */
-function question(what, env) {
-  const number = ++last;
+function batch() {
+  const lane = idle.pop();
+  const seq = (batches.get(lane) ?? 0) + 1;
+  batches.set(lane, seq);
+  return [written(questions.batch(lane, seq, JOINS)), () => idle.push(lane)];
+}
+
+function holds(event, count) {
+  const first = held.get(event) ?? 0;
+  held.set(event, first + count);
+  return written(questions.holds(first, count, Date.now()));
+}
+
+/** What is asked: the object, the questions in one body, and what to do when they are answered. */
+function asked(what, event, count, env) {
   switch (what) {
-    case 'batch': {
-      const lane = idle.pop();
-      const seq = (batches.get(lane) ?? 0) + 1;
-      batches.set(lane, seq);
-      const ask = { Command: { Batch: { lane, nonce: NONCE, seq, joins: JOINS, leaves: [] } } };
-      return [env.QUEUE.getByName(EVENT), ask, () => idle.push(lane)];
-    }
+    case 'batch':
+      return [env.QUEUE.getByName(event), ...batch()];
     case 'board':
-      return [env.QUEUE.getByName(EVENT), { Board: { since: 1 } }];
+      return [env.QUEUE.getByName(event), written(questions.board())];
     case 'join':
-      return [env.LANE.getByName(`${EVENT}/0`), { Join: { caller: hex(number), key: hex(number), fingerprint: hex(2), kid: 1, replaces: null } }];
-    case 'hold': {
-      const admission = { number, ends_at: Date.now() + HOUR_MS };
-      const wish = { seat_ids: [seat(held++)], quantity: 1, section: null, together: true };
-      const user = crypto.randomUUID();
-      return [env.INVENTORY.getByName(EVENT), { Command: { Hold: { key: hex(number), user, admission, wish, idempotency: idempotency(number) } } }];
-    }
+      return [env.LANE.getByName(`${event}/0`), written(questions.join(++callers))];
+    case 'hold':
+      return [env.INVENTORY.getByName(event), holds(event, count)];
     default:
-      return [env.EMPTY.getByName('one'), { Command: { Batch: { lane: 1, nonce: 1, seq: number, joins: JOINS, leaves: [] } } }];
+      // Nobody, or one that grants whatever it is asked: questions that are written as well.
+      return [what === 'empty' ? env.EMPTY.getByName('one') : null, written(questions.holds(0, count, Date.now()))];
   }
 }
 
 export default {
   async fetch(request, env) {
-    const { pathname } = new URL(request.url);
+    const { pathname, searchParams } = new URL(request.url);
     if (!pathname.startsWith('/drive/')) return env.OURS.fetch(request);
-    const [object, ask, done] = question(pathname.slice('/drive/'.length), env);
-    const body = JSON.stringify({ trace: '', ask });
-    if (pathname === '/drive/nothing') return new Response(`G${body.length}`);
-    const answer = (await object.ask(new TextEncoder().encode(`[${body}]`))).subarray(4);
-    const text = new TextDecoder().decode(answer);
+    const [, , what, count] = pathname.split('/');
+    const [object, body, done] = asked(what, searchParams.get('event'), Number(count), env);
+    if (object === null) return new Response(String(body.length));
+    const answer = await object.ask(body);
     done?.();
-    // Before an answer is its length, four bytes; a granted one begins with a G.
-    return new Response(text.slice(0, 200), { status: text[0] === 'G' ? 200 : 500 });
+    if (what === 'empty' || granted(answer, Number(count))) return new Response(String(answer.length));
+    return new Response(new TextDecoder().decode(answer).slice(0, 200), { status: 500 });
   },
 };

@@ -1,20 +1,19 @@
 // `node tests/bench/live.ts [--seats 1000,5000] [--places 2000] [--holds N] [--seconds N]`: how soon a hold is on every
 // page that watches the seats, and how soon those in line hear of their place; on raw workerd, pages on the other processor.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { randomUUID } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../until.ts';
-import { fanout, here, ours } from './contenders.ts';
+import { fanout, ours, wrapped } from './contenders.ts';
 import { Pages } from './pages.ts';
-import { cpuMs } from './round.ts';
+import { CLIENT_CPU, SERVER_CPU } from './processors.ts';
 import { makeEvent, OPEN, user } from './sale.ts';
 import { Server, type Service } from './server.ts';
-import { table } from './summary.ts';
+import { scratch } from './storage.ts';
+import { table } from './table.ts';
+import { cpuMs } from './usage.ts';
 
 const { values: args } = parseArgs({
   options: {
@@ -32,18 +31,10 @@ const WARM_UP = 20;
 const ADMIT_PER_S = 20;
 const WINDOW_SEC = 600;
 
-// Each on a processor of its own, where there are two.
-const bound = availableParallelism() > 1 && spawnSync('taskset', ['-pc', '1', String(process.pid)]).status === 0;
-const PAGES_CPU = bound ? 1 : undefined;
-const folder = mkdtempSync(join(tmpdir(), 'bench-live-'));
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-const start = (services: Service[]): Promise<Server> => Server.start(services, { cpu: bound ? 0 : undefined });
-
-/** The same with its queues' calls counted. */
-function counted(): Service[] {
-  const [worker, ...others] = ours(folder);
-  return [{ ...worker!, modules: [{ name: 'counted.js', path: here('counted.js'), kind: 'esModule' }, ...worker!.modules] }, ...others];
-}
+// This process reads what the pages print, and shares their processor.
+if (CLIENT_CPU !== undefined) spawnSync('taskset', ['-pc', String(CLIENT_CPU), String(process.pid)]);
+const folder = scratch('live');
+const start = (services: Service[]): Promise<Server> => Server.start(services, { cpu: SERVER_CPU });
 
 /** A call that must be granted; its body. */
 async function call(server: Server, method: string, path: string, body: object | undefined, jwt?: string): Promise<any> {
@@ -77,7 +68,7 @@ class Watched {
   constructor(server: Server, path: string, count: number) {
     const stood = new Int32Array(count).fill(-1);
     this.#count = count;
-    this.pages = new Pages(server.address, Array(count).fill(path), PAGES_CPU, (page, text, at) => {
+    this.pages = new Pages(server.address, Array(count).fill(path), CLIENT_CPU, (page, text, at) => {
       const seq = Number(/"seq":(\d+)/.exec(text)?.[1] ?? NaN);
       if (text.startsWith('{"type":"snapshot"')) stood[page] = seq;
       if (!text.startsWith('{"type":"delta"')) return;
@@ -153,7 +144,7 @@ async function floor(count: number): Promise<string[]> {
 
 /** From being ready to the frame that says so, and from one frame of a place to the next. */
 async function line(count: number): Promise<string[]> {
-  const server = await start(counted());
+  const server = await start(wrapped(ours(folder), 'counted.js'));
   const event = 'evt_line';
   await makeEvent(server, event, 100_000, { admit_per_sec: ADMIT_PER_S, burst: 1, max_active: 100_000, entry_window_sec: WINDOW_SEC });
   const tokens: string[] = [];
@@ -164,7 +155,7 @@ async function line(count: number): Promise<string[]> {
   const ready = new Set<number>();
   let [gaps, late]: number[][] = [[], []];
   const paths = tokens.map((token) => `/api/v1/queue/live?token=${encodeURIComponent(token)}`);
-  const pages = new Pages(server.address, paths.slice(0, count), PAGES_CPU, (page, text, at) => {
+  const pages = new Pages(server.address, paths.slice(0, count), CLIENT_CPU, (page, text, at) => {
     if (text.includes('"ready_for_entry":true')) {
       if (ready.has(page)) return;
       ready.add(page);

@@ -3,8 +3,7 @@
 // anything acknowledged is lost. Memory is looked at after each part, as it is and once V8 has collected its garbage; with `--floor`
 // also that of a plain object in the same overload.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client, type Outcome, type Step, type Table } from './client.ts';
@@ -13,7 +12,8 @@ import { collectors, memory } from './heap.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import * as steps from './steps.ts';
-import { table } from './summary.ts';
+import { scratch } from './storage.ts';
+import { table } from './table.ts';
 
 const { values: args } = parseArgs({
   options: {
@@ -34,8 +34,7 @@ const RECOVERY_S = [1, 2, 3, 4, 5];
 const [seconds, parts, connections, newcomers] = [args.seconds, args.parts, args.connections, args.newcomers].map(Number) as [number, number, number, number];
 const measure_ms = (seconds * 1000) / parts;
 
-const folder = mkdtempSync(join(tmpdir(), 'bench-overload-'));
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+const folder = scratch('overload');
 // Two clients side by side, each with its own plans.
 const client = new Client(folder, undefined);
 const inside = new Client(mkdtempSync(join(folder, 'inside-')), undefined);

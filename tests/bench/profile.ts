@@ -1,17 +1,18 @@
 // `node tests/bench/profile.ts WORK`: where the processor time of a work goes, by V8's sampling profiler on
 // workerd while the work runs at saturation. Wasm functions have their names: it runs the build that keeps them.
 
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, type Step, type Table } from './client.ts';
 import { ours, ROOT } from './contenders.ts';
 import { Inspector } from './inspector.ts';
-import { PEOPLE, settled } from './round.ts';
+import { PEOPLE } from './round.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import { Server } from './server.ts';
 import * as steps from './steps.ts';
-import { table } from './summary.ts';
+import { scratch } from './storage.ts';
+import { table } from './table.ts';
+import { settled } from './usage.ts';
 
 const SAMPLE_US = 200;
 const SHOWN = 45;
@@ -48,8 +49,7 @@ function report(nodes: Node[], perRequest: number): string {
 }
 
 const [work = 'status'] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), 'bench-profile-'));
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+const folder = scratch('profile');
 const client = new Client(folder, undefined);
 const server = await Server.start(ours(folder, 'named.wasm'), { inspect: true });
 const event = 'evt_profile';
@@ -63,7 +63,8 @@ async function prepared(before: Step[], count: number): Promise<Table> {
     keep.push(...(step.take ?? []));
     const out = client.path(`${step.name}.tsv`);
     const arrivals = { closed: { people: PEOPLE } };
-    await client.run(server, { steps: [step], arrivals, connections: PEOPLE, warmup_ms: 0, measure_ms: 120_000, rows, out, keep });
+    // Whoever is told to come back is left out.
+    await client.run(server, { steps: [step], arrivals, connections: PEOPLE, warmup_ms: 0, measure_ms: 120_000, rows, out, keep }, true);
     rows = { path: out };
   }
   return rows;

@@ -1,10 +1,10 @@
 // One round: every work once at saturation and once at half of it, each floor next to what is held against it.
 
-import { readFileSync } from 'node:fs';
 import type { Client, Outcome, Step, Table, Work } from './client.ts';
 import { makeEvent, OPEN, people, SHUT } from './sale.ts';
 import type { Server } from './server.ts';
 import * as steps from './steps.ts';
+import { settled } from './usage.ts';
 
 /** How long things take. */
 export interface Pace {
@@ -29,68 +29,59 @@ const SEATS = 100_000;
 /** Places that are made ready to enter, as a multiple of what is joined meanwhile: one measurement takes up to three times as
  * many as joins are served, the other half as many. */
 const PLACES_A_JOIN = 4;
-/** Reservations that are made ready for the measurement of confirming, a second of measuring. */
-const INTENTS_PER_S = 250;
-/** A server that uses less of a core than this has nothing left to do in the background. */
-const IDLE_CPU = 0.05;
-const IDLE_MS = 400;
-const SETTLE_MS = 8000;
+/** Confirmations a second that are counted on at least, and before any were measured. */
+const CONFIRMS_PER_S = 300;
+/** Reservations that are made ready for confirming, as a multiple of what is confirmed meanwhile: one and a half, and a reserve. */
+const INTENTS_A_CONFIRM = 1.75;
+/** Where an answer takes long, everybody's first ones come late, and at the same time: measuring begins when they are through. */
+const SLOW = { warmup: 3, measure: 1.5 };
 
 /** What a round found, by work: `hello`, `object`, `plain_join`, `plain_hold`; ours by name, and `<name>_half`, also of the
  * floors: `hello` at the rate of `status_half`, `object` at that of `join_half`. */
 export type Round = Record<string, Outcome>;
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Processor time of a process in milliseconds. */
-export function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-/** Waits until a server has done what earlier works left it to do. */
-export async function settled(server: Server): Promise<void> {
-  for (const deadline = Date.now() + SETTLE_MS; Date.now() < deadline; ) {
-    const before = cpuMs(server.pid);
-    await sleep(IDLE_MS);
-    if (cpuMs(server.pid) - before <= IDLE_CPU * IDLE_MS) return;
-  }
-}
-
 export class Bench {
   readonly #client: Client;
   readonly #servers: Contenders;
   readonly #pace: Pace;
+  readonly #slow: Pace;
+  #confirms_per_s = CONFIRMS_PER_S;
 
   constructor(client: Client, servers: Contenders, pace: Pace) {
     [this.#client, this.#servers, this.#pace] = [client, servers, pace];
+    this.#slow = { warmup_ms: SLOW.warmup * pace.warmup_ms, measure_ms: SLOW.measure * pace.measure_ms };
+  }
+
+  /** Carries a work out. Of the answers so many may be 503; any other unexpected one is an error. */
+  async #run(server: Server, work: Work, shed_max: number): Promise<Outcome> {
+    const outcome = await this.#client.run(server, work, true);
+    const { 503: shed = 0, ...wrong } = outcome.unexpected;
+    if (Object.keys(wrong).length > 0 || shed > shed_max * outcome.completed) {
+      throw new Error(`${server.name}: unexpected answers ${JSON.stringify(outcome.unexpected)} beside ${outcome.completed}; the first: ${outcome.complaint}`);
+    }
+    return outcome;
   }
 
   /** As much as there is to serve. */
   async #most(server: Server, steps: Step[], more: Partial<Work> = {}): Promise<Outcome> {
     await settled(this.#servers.ours);
     const arrivals = { closed: { people: PEOPLE } };
-    const outcome = await this.#client.run(server, { steps, arrivals, connections: PEOPLE, ...this.#pace, ...more }, true);
-    const { 503: shed = 0, ...wrong } = outcome.unexpected;
-    if (Object.keys(wrong).length > 0 || shed > SHED_MAX * outcome.completed) {
-      throw new Error(`${server.name}: unexpected answers ${JSON.stringify(outcome.unexpected)} beside ${outcome.completed}; the first: ${outcome.complaint}`);
-    }
-    return outcome;
+    return this.#run(server, { steps, arrivals, connections: PEOPLE, ...this.#pace, ...more }, SHED_MAX);
   }
 
   /** Half as many people a second as were served at most, on a schedule. */
   async #half(server: Server, steps: Step[], people_per_s: number, more: Partial<Work> = {}): Promise<Outcome> {
     await settled(this.#servers.ours);
     const arrivals = { open: { per_s: Math.max(1, people_per_s / 2) } };
-    return this.#client.run(server, { steps, arrivals, connections: CONNECTIONS, ...this.#pace, ...more });
+    return this.#run(server, { steps, arrivals, connections: CONNECTIONS, ...this.#pace, ...more }, SHED_MAX);
   }
 
-  /** Carries steps out for every line of a table, without measuring. */
+  /** Carries steps out for the lines of a table, without measuring. Whoever is told to come back is left out. */
   async #prepare(steps: Step[], rows: Table, out: string, keep: string[]): Promise<Table> {
     const path = this.#client.path(out);
     const arrivals = { closed: { people: PEOPLE } };
     const slow = { warmup_ms: 0, measure_ms: 120_000 };
-    await this.#client.run(this.#servers.ours, { steps, arrivals, connections: PEOPLE, ...slow, rows, out: path, keep });
+    await this.#run(this.#servers.ours, { steps, arrivals, connections: PEOPLE, ...slow, rows, out: path, keep }, Infinity);
     return { path };
   }
 
@@ -144,11 +135,13 @@ export class Bench {
     found.hold_half = await this.#half(ours, [steps.hold(event)], found.hold.per_s, { rows, out: second, keep });
     rows = this.#client.join('held.tsv', [{ path: first }, { path: second }]);
 
-    rows = this.#client.first('some.tsv', rows, Math.round(INTENTS_PER_S * seconds));
+    const slow_s = (this.#slow.warmup_ms + this.#slow.measure_ms) / 1000;
+    rows = this.#client.first('some.tsv', rows, Math.round(INTENTS_A_CONFIRM * this.#confirms_per_s * slow_s));
     rows = await this.#prepare([steps.intent], rows, 'intents.tsv', ['jwt', 'payment_intent_id']);
-    found.confirm = await this.#most(ours, [steps.pay], { rows });
+    found.confirm = await this.#most(ours, [steps.pay], { rows, ...this.#slow });
     rows = { ...rows, skip: found.confirm.taken };
-    found.confirm_half = await this.#half(ours, [steps.pay], found.confirm.per_s, { rows });
+    found.confirm_half = await this.#half(ours, [steps.pay], found.confirm.per_s, { rows, ...this.#slow });
+    this.#confirms_per_s = Math.max(CONFIRMS_PER_S, found.confirm.per_s);
     return found;
   }
 
@@ -157,9 +150,9 @@ export class Bench {
     const { ours } = this.#servers;
     const rows = people(this.#client, 'buyers.tsv', 10_000, SEATS - 10_000);
     const found: Round = {};
-    found.funnel = await this.#most(ours, steps.funnel(event), { rows });
+    found.funnel = await this.#most(ours, steps.funnel(event), { rows, ...this.#slow });
     const rest = { ...rows, skip: found.funnel.taken };
-    found.funnel_half = await this.#half(ours, steps.funnel(event), found.funnel.people / found.funnel.seconds, { rows: rest });
+    found.funnel_half = await this.#half(ours, steps.funnel(event), found.funnel.people / found.funnel.seconds, { rows: rest, ...this.#slow });
     return found;
   }
 }

@@ -1,6 +1,7 @@
 // A Worker on a workerd of its own: no proxy in front, storage in a temporary folder, stopped by its process id.
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -76,7 +77,12 @@ export interface Options {
   inspect?: boolean;
   /** How often it is asked whether it answers yet. */
   ask_ms?: number;
+  /** Where it stores, for whoever starts the same again; otherwise in a folder that goes with it. */
+  storage?: string;
 }
+
+const running = new Set<Server>();
+process.once('exit', () => running.forEach((server) => server.stop()));
 
 export class Server {
   readonly name: string;
@@ -93,21 +99,26 @@ export class Server {
     return this.#child.pid ?? 0;
   }
 
+  /** Whether its process is gone. */
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** Starts the first of `services`, with the others behind it, and waits until it answers. */
-  static async start(services: Service[], { cpu, inspect = false, ask_ms = 100 }: Options = {}): Promise<Server> {
+  static async start(services: Service[], { cpu, inspect = false, ask_ms = 100, storage }: Options = {}): Promise<Server> {
     const name = services[0]?.name ?? '';
     const folder = mkdtempSync(join(tmpdir(), `bench-${name}-`));
     const port = await freePort();
     const inspector = inspect ? `127.0.0.1:${await freePort()}` : undefined;
     const config = join(folder, 'config.capnp');
-    writeFileSync(config, configuration(services.map((service) => near(service, folder)), port, folder));
+    writeFileSync(config, configuration(services.map((service) => near(service, folder)), port, storage ?? folder));
     const pin = cpu === undefined ? [] : ['taskset', '-c', String(cpu)];
     const look = inspector ? [`--inspector-addr=${inspector}`] : [];
     const [command = '', ...args] = [...pin, WORKERD, 'serve', '--experimental', ...look, config];
     const log = openSync(join(folder, 'log'), 'w');
     const child = spawn(command, args, { stdio: ['ignore', log, log], detached: false });
     const server = new Server(name, `127.0.0.1:${port}`, inspector, folder, child);
-    process.once('exit', () => server.stop());
+    running.add(server);
     await server.#answers(ask_ms);
     return server;
   }
@@ -115,7 +126,7 @@ export class Server {
   async #answers(ask_ms: number): Promise<void> {
     const deadline = Date.now() + START_MS;
     for (;;) {
-      if (this.#child.exitCode !== null) throw new Error(`${this.name} ended: ${readFileSync(join(this.#folder, 'log'), 'utf8').slice(-2000)}`);
+      if (this.hasEnded) throw new Error(`${this.name} ended: ${readFileSync(join(this.#folder, 'log'), 'utf8').slice(-2000)}`);
       try {
         await fetch(`http://${this.address}/healthz`);
         return;
@@ -127,7 +138,15 @@ export class Server {
   }
 
   stop(): void {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL');
+    running.delete(this);
+    if (!this.hasEnded) this.#child.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** The same; returns when its process is gone, and with it every lock on its files. */
+  async end(): Promise<void> {
+    const gone = this.hasEnded ? undefined : once(this.#child, 'exit');
+    this.stop();
+    await gone;
   }
 }

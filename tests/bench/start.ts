@@ -1,19 +1,17 @@
 // `node tests/bench/start.ts [--rounds N]`: how long the Worker takes from the start of its process to the first answer, and what of it
 // is the runtime's own, by an empty Worker. Both compile their code anew each time; a deployment finds it compiled.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hello, ours } from './contenders.ts';
 import { Server, type Service } from './server.ts';
-import { median, table } from './summary.ts';
+import { median } from './stats.ts';
+import { scratch } from './storage.ts';
+import { table } from './table.ts';
 
 const { values: args } = parseArgs({ options: { rounds: { type: 'string', default: '15' } } });
 const ASK_MS = 1;
 
-const folder = mkdtempSync(join(tmpdir(), 'bench-start-'));
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+const folder = scratch('start');
 const contenders: Record<string, Service[]> = { hello, ours: ours(folder) };
 const found: Record<string, number[]> = { hello: [], ours: [] };
 for (let round = 0; round < Number(args.rounds); round++) {
