@@ -15,7 +15,7 @@
 //! Whoever was not answered may send the same request again: either the batch was stored, then the place is known; or it
 //! was not, then the queue gives up the numbers that nobody was told (see [`Batch`]).
 //!
-//! **Bounds.** The index holds [`PLACES_MAX`] places of 12 bytes, about 20 with what a tree takes, and about 7 for each that was
+//! **Bounds.** The index holds [`PLACES_MAX`] places of 12 bytes, 20 with what the tree takes, and a tree of 4 bytes for each that was
 //! given up: 20 MB for a million. With more, newcomers are refused. The buffer holds [`JOINS_MAX`] callers, [`LEAVES_MAX`] places to
 //! give up and [`WAITERS_MAX`] people who wait for an answer.
 
