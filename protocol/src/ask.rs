@@ -1,6 +1,8 @@
 //! What each object can be asked, how that travels, and what an answer looks like on the way: JSON in, one outcome
 //! byte and JSON out. Several questions travel as a JSON list, their answers each with its length before it.
 
+use std::{cell::Cell, future::poll_fn, ops::Deref, pin::pin};
+
 use domain::{
     event::Event,
     id::{EventId, PaymentIntentId, UserId},
@@ -10,6 +12,7 @@ use domain::{
     machine::Answer,
     payment::{Action, Instruction},
     queue,
+    refusal::Refusal,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -145,7 +148,7 @@ pub enum PaymentAsk {
 /// What can be asked of an object that must know its event first.
 pub trait EventAsk: Serialize {
     /// Take over this event, unless a newer version is known.
-    fn configure(event: Event) -> Self;
+    fn configure(event: Box<Event>) -> Self;
 
     /// Whether crowds ask it, and the object answers one as soon as the other: several may share a call, which is
     /// answered when all of them are. See [`crate::sale::batch`].
@@ -153,8 +156,8 @@ pub trait EventAsk: Serialize {
 }
 
 impl EventAsk for LaneAsk {
-    fn configure(event: Event) -> Self {
-        Self::Configure(Box::new(event))
+    fn configure(event: Box<Event>) -> Self {
+        Self::Configure(event)
     }
 
     fn is_of_crowds(&self) -> bool {
@@ -163,8 +166,8 @@ impl EventAsk for LaneAsk {
 }
 
 impl EventAsk for QueueAsk {
-    fn configure(event: Event) -> Self {
-        Self::Configure(Box::new(event))
+    fn configure(event: Box<Event>) -> Self {
+        Self::Configure(event)
     }
 
     fn is_of_crowds(&self) -> bool {
@@ -173,8 +176,8 @@ impl EventAsk for QueueAsk {
 }
 
 impl EventAsk for InventoryAsk {
-    fn configure(event: Event) -> Self {
-        Self::Configure(Box::new(event))
+    fn configure(event: Box<Event>) -> Self {
+        Self::Configure(event)
     }
 
     fn is_of_crowds(&self) -> bool {
@@ -184,11 +187,18 @@ impl EventAsk for InventoryAsk {
 
 /// What travels to an object.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Envelope<A> {
+pub struct Envelope<A, T = String, E = Box<Event>> {
     /// The asker's `traceparent`.
-    pub trace: String,
+    pub trace: T,
+    /// What the object has to know before it can answer, where the asker does not know that it does.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub event: Option<E>,
     /// What is asked.
     pub ask: A,
+}
+
+const fn none<T>() -> Option<T> {
+    None
 }
 
 /// Why there is no answer.
@@ -209,7 +219,28 @@ pub enum Fault {
 /// # Errors
 /// There is no answer.
 pub async fn ask<P: Platform, A: Serialize>(platform: &P, to: &Object, trace: &str, ask: &A) -> Result<Answer, Fault> {
-    ask_through(async |body: &[u8]| platform.send(to, body).await, trace, ask).await
+    ask_through(async |body: &[u8]| platform.send(to, body).await, trace, None, ask).await
+}
+
+/// Asks an object of an event by `ask`, which takes the event along where it is given. It is, where the object is not known to
+/// have it and where it says so: an object that was never configured is configured by its first question.
+///
+/// # Errors
+/// There is no answer, or no event.
+pub async fn ask_configured<V: Deref<Target = Event>, E>(
+    is_told: &Cell<bool>,
+    event: impl AsyncFn() -> Result<V, E>,
+    ask: impl AsyncFn(Option<&Event>) -> Result<Answer, E>,
+) -> Result<Answer, E> {
+    let mut answer = Answer::Refused(Refusal::Unconfigured);
+    if is_told.get() {
+        answer = ask(None).await?;
+    }
+    if answer == Answer::Refused(Refusal::Unconfigured) {
+        answer = ask(Some(&*event().await?)).await?;
+        is_told.set(true);
+    }
+    Ok(answer)
 }
 
 /// The same through any way of sending once.
@@ -219,9 +250,10 @@ pub async fn ask<P: Platform, A: Serialize>(platform: &P, to: &Object, trace: &s
 pub async fn ask_through<A: Serialize>(
     send: impl AsyncFn(&[u8]) -> Result<Vec<u8>, Fault>,
     trace: &str,
+    event: Option<&Event>,
     ask: &A,
 ) -> Result<Answer, Fault> {
-    let body = write(trace, ask)?;
+    let body = write(trace, event, ask)?;
     let bytes = match send(&body).await {
         Err(Fault::Unavailable(_)) => send(&body).await?,
         outcome => outcome?,
@@ -229,9 +261,30 @@ pub async fn ask_through<A: Serialize>(
     decode(&bytes)
 }
 
-fn write<A: Serialize>(trace: &str, ask: &A) -> Result<Vec<u8>, Fault> {
-    let envelope = Envelope { trace: trace.to_owned(), ask };
+fn write<A: Serialize>(trace: &str, event: Option<&Event>, ask: &A) -> Result<Vec<u8>, Fault> {
+    let envelope = Envelope { trace, event, ask };
     serde_json::to_vec(&envelope).map_err(|error| Fault::Broken(error.to_string()))
+}
+
+/// Answers a question of an object of an event. An event that came along is taken over first, in the same turn: what an object
+/// writes for both is one commit.
+///
+/// # Errors
+/// What `answer` says.
+pub async fn answer<A: EventAsk>(
+    Envelope { trace, event, ask }: Envelope<A>,
+    answer: impl AsyncFn(A, &str) -> Result<Answer, Problem>,
+) -> Result<Answer, Problem> {
+    let Some(event) = event else { return answer(ask, &trace).await };
+    let mut configured = pin!(answer(A::configure(event), &trace));
+    let mut answered = pin!(answer(ask, &trace));
+    let mut is_configured = false;
+    poll_fn(|context| {
+        // Where that went wrong, so will the question, or it finds that the object is not configured.
+        is_configured = is_configured || configured.as_mut().poll(context).is_ready();
+        answered.as_mut().poll(context)
+    })
+    .await
 }
 
 /// Reads what an object was asked.
@@ -336,8 +389,6 @@ pub fn granted<T: Serialize>(body: &T) -> Result<Answer, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use domain::refusal::Refusal;
-
     use super::*;
 
     #[test]
@@ -355,7 +406,7 @@ mod tests {
     #[test]
     fn what_travels_together_reads_back_as_each_was_written() {
         let leave = |number| LaneAsk::Leave { number };
-        let asked: Vec<Vec<u8>> = [1, 22].map(|number| write("t", &leave(number)).expect("plain data")).to_vec();
+        let asked: Vec<Vec<u8>> = [1, 22].map(|number| write("t", None, &leave(number)).expect("plain data")).to_vec();
         let read = questions::<LaneAsk>(&questions_together(&asked)).expect("a list");
         let numbers = read.iter().map(|envelope| match envelope.ask {
             LaneAsk::Leave { number } => number,
@@ -369,6 +420,51 @@ mod tests {
         for (body, count) in [(&body[..], 2), (&body[..], 4), (&body[..body.len() - 1], 3), (&[1, 0][..], 1), (&[], 1)] {
             assert!(matches!(answers(body, count), Err(Fault::Broken(_))), "{body:?} for {count}");
         }
+    }
+
+    fn at_once<T>(work: impl Future<Output = T>) -> T {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match pin!(work).poll(&mut context) {
+            std::task::Poll::Ready(outcome) => outcome,
+            std::task::Poll::Pending => panic!("it waits"),
+        }
+    }
+
+    fn event() -> Result<Box<Event>, Fault> {
+        let body = r#"{"name":"A","sections":[{"id":"A","price":1,"rows":[{"id":"1","count":1}]}]}"#;
+        let body: domain::event::EventBody = serde_json::from_str(body).expect("valid");
+        let event_id = EventId::parse("evt_1").expect("valid");
+        Ok(Box::new(body.complete(event_id, 1, domain::time::Millis(0)).expect("valid")))
+    }
+
+    #[test]
+    fn the_event_goes_along_with_the_first_question_and_where_the_object_does_not_know_it() {
+        let granted = || Ok::<_, Fault>(Answer::Granted { body: Vec::new(), replayed: false });
+        let (is_told, carried) = (Cell::new(false), std::cell::RefCell::new(Vec::new()));
+        let ask = |knows: bool| {
+            let send = async |event: Option<&Event>| {
+                carried.borrow_mut().push(event.is_some());
+                if knows || event.is_some() { granted() } else { Ok(Answer::Refused(Refusal::Unconfigured)) }
+            };
+            assert_eq!(at_once(ask_configured(&is_told, async || event(), send)), granted());
+            carried.take()
+        };
+        assert_eq!(ask(false), [true]);
+        assert_eq!(ask(true), [false]);
+        assert_eq!(ask(false), [false, true]);
+    }
+
+    #[test]
+    fn an_object_takes_an_event_over_before_it_answers_what_came_with_it() {
+        let event = event().expect("it is known");
+        let bytes = write("t", Some(&event), &LaneAsk::Leave { number: 7 }).expect("plain data");
+        let taken_up = std::cell::RefCell::new(Vec::new());
+        let take_up = async |ask: LaneAsk, trace: &str| {
+            taken_up.borrow_mut().push(format!("{trace} {}", matches!(ask, LaneAsk::Configure(_))));
+            granted(&())
+        };
+        at_once(answer(question::<LaneAsk>(&bytes).expect("a question"), take_up)).expect("answered");
+        assert_eq!(taken_up.take(), ["t true", "t false"]);
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::{
 };
 
 use domain::{
-    event::Event,
     id::EventId,
     lane::{Command, Gathering, Join, Lane, Reply, gather_ms},
     machine::{Answer, Store},
@@ -17,11 +16,10 @@ use domain::{
     trace::TraceId,
 };
 use futures_channel::oneshot::{self, Receiver, Sender};
-use serde::Serialize;
 
 use crate::{
     Host, Level, Platform, Problem,
-    ask::{Fault, LaneAsk, Object, ask},
+    ask::{Fault, LaneAsk, Object, QueueAsk, ask_configured, ask_through},
 };
 
 /// Pauses before a batch that got no answer is sent again, in milliseconds. After the last one everybody who waits is
@@ -39,19 +37,14 @@ pub struct LaneActor<P, S> {
     index: u32,
     gathering: RefCell<Gathering<Sender<Answer>>>,
     flushing: Cell<bool>,
+    /// Whether the queue knows the event, as far as this lane knows.
+    queue_is_told: Cell<bool>,
     /// From when on the next batch may leave.
     due_at: Cell<Millis>,
     /// The nonce of the batches; 0 when one is to be drawn.
     nonce: Cell<u64>,
     /// The last nonce that was drawn.
     drawn: Cell<u64>,
-}
-
-/// What a lane asks its queue, without copying the event.
-#[derive(Serialize)]
-enum Ask<'a> {
-    Command(&'a QueueCommand),
-    Configure(&'a Event),
 }
 
 impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
@@ -63,6 +56,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
             index,
             gathering: RefCell::new(Gathering::default()),
             flushing: Cell::new(false),
+            queue_is_told: Cell::new(false),
             due_at: Cell::new(Millis(0)),
             nonce: Cell::new(0),
             drawn: Cell::new(0),
@@ -173,15 +167,11 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
 
     /// Has a batch numbered. The same batch may arrive several times and has one effect.
     async fn number(&self, batch: Batch, trace: &str) -> Result<BatchReply, Problem> {
-        let command = QueueCommand::Batch(batch);
+        let question = QueueAsk::Command(QueueCommand::Batch(batch));
         let mut pauses = RETRY_AFTER_MS.into_iter();
         loop {
-            let problem = match self.ask_queue(&Ask::Command(&command), trace).await {
+            let problem = match self.ask_queue(&question, trace).await {
                 Ok(Answer::Granted { body, .. }) => return Ok(serde_json::from_slice(&body)?),
-                Ok(Answer::Refused(Refusal::Unconfigured)) => {
-                    self.configure_queue(trace).await?;
-                    "the queue was not configured".to_owned()
-                }
                 Ok(Answer::Refused(refusal)) => return Err(Problem(format!("{refusal:?}"))),
                 Err(Fault::Overloaded) => return Err("the queue is overloaded".into()),
                 Err(fault) => format!("{fault:?}"),
@@ -191,14 +181,14 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
         }
     }
 
-    async fn configure_queue(&self, trace: &str) -> Result<(), Problem> {
-        let event = self.host.read(|lane, _| Ok(lane.event().cloned()))?;
-        let event = event.ok_or("the lane is not configured")?;
-        self.ask_queue(&Ask::Configure(&event), trace).await.map(|_| ()).map_err(|fault| Problem(format!("{fault:?}")))
-    }
-
-    async fn ask_queue(&self, question: &Ask<'_>, trace: &str) -> Result<Answer, Fault> {
-        ask(&*self.host.platform, &Object::Queue(self.event_id.clone()), trace, question).await
+    async fn ask_queue(&self, question: &QueueAsk, trace: &str) -> Result<Answer, Fault> {
+        let queue = Object::Queue(self.event_id.clone());
+        let send = async |body: &[u8]| self.host.platform.send(&queue, body).await;
+        let event = async || {
+            let event = self.host.read(|lane, _| Ok(lane.event().cloned()));
+            event.ok().flatten().map(Box::new).ok_or_else(|| Fault::Broken("the lane is not configured".to_owned()))
+        };
+        ask_configured(&self.queue_is_told, event, async |event| ask_through(&send, trace, event, question).await).await
     }
 
     /// Stores what the queue answered, then tells everybody who waited.

@@ -4,6 +4,11 @@ pub mod batch;
 pub mod board;
 pub mod copies;
 
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
 use domain::{
     board::PlaceState,
     event::Event,
@@ -20,17 +25,23 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Problem,
-    ask::{EventAsk, InventoryAsk, LaneAsk, Object, PaymentAsk},
+    ask::{EventAsk, InventoryAsk, LaneAsk, Object, PaymentAsk, ask_configured},
 };
 use board::Boards;
+use copies::Recent;
 
 /// No admission lasts longer, in seconds: the bound of `admission_ttl_sec`.
 const ADMISSION_MAX_SEC: u64 = 3600;
+/// Objects of which an isolate knows that they know their event: one more is told again.
+const TOLD_MAX: usize = 4096;
 
 /// One request at the gateway.
 pub trait Gate {
     /// Why a request is not carried out: a refusal, or no answer.
     type Error: From<Refusal> + From<Problem>;
+
+    /// What this isolate has told objects.
+    fn told(&self) -> Told;
 
     /// The clock.
     fn now(&self) -> Millis;
@@ -38,38 +49,54 @@ pub trait Gate {
     /// Waits.
     fn pause(&self, ms: u64) -> impl Future<Output = ()>;
 
-    /// Asks an object. A refusal is an answer.
+    /// Asks an object, and tells it of the event where one is given. A refusal is an answer.
     ///
     /// # Errors
     /// There is no answer.
-    fn ask<A: Serialize>(&self, object: &Object, ask: &A) -> impl Future<Output = Result<Answer, Self::Error>>;
+    fn ask<A: Serialize>(
+        &self,
+        object: &Object,
+        event: Option<&Event>,
+        ask: &A,
+    ) -> impl Future<Output = Result<Answer, Self::Error>>;
 
     /// The same, in one call with what others of this isolate ask the object, where they are many. See [`batch`].
     ///
     /// # Errors
     /// There is no answer.
-    fn ask_in_company<A: Serialize>(&self, object: &Object, ask: &A) -> impl Future<Output = Result<Answer, Self::Error>>;
+    fn ask_in_company<A: Serialize>(
+        &self,
+        object: &Object,
+        event: Option<&Event>,
+        ask: &A,
+    ) -> impl Future<Output = Result<Answer, Self::Error>>;
 
-    /// The newest version of an event.
+    /// An event, as this isolate knows it: objects that know a newer version keep that.
     ///
     /// # Errors
     /// There is none, or nobody knows.
-    fn event(&self, event_id: &EventId) -> impl Future<Output = Result<Event, Self::Error>>;
+    fn event(&self, event_id: &EventId) -> impl Future<Output = Result<Rc<Event>, Self::Error>>;
 }
 
-/// Asks an object of an event; one that was never configured is configured on its first question.
+/// Which objects an isolate has told of their event.
+pub type Told = Rc<RefCell<Recent<Object, Rc<Cell<bool>>>>>;
+
+/// Nobody yet.
+#[must_use]
+pub fn told() -> Told {
+    Rc::new(RefCell::new(Recent::new(TOLD_MAX)))
+}
+
+/// Asks an object of an event. What an isolate asks it for the first time carries the event along.
 ///
 /// # Errors
 /// There is no answer, or no such event.
 pub async fn ask<G: Gate, A: EventAsk>(gate: &G, event_id: &EventId, object: &Object, ask: &A) -> Result<Answer, G::Error> {
-    let answer = if ask.is_of_crowds() { gate.ask_in_company(object, ask).await? } else { gate.ask(object, ask).await? };
-    match answer {
-        Answer::Refused(Refusal::Unconfigured) => {}
-        answer => return Ok(answer),
-    }
-    let event = gate.event(event_id).await?;
-    granted::<G>(gate.ask(object, &A::configure(event)).await?)?;
-    gate.ask(object, ask).await
+    let is_told = Rc::clone(gate.told().borrow_mut().get_or_insert_with(object, Rc::default));
+    let send = async |event: Option<&Event>| {
+        if ask.is_of_crowds() { gate.ask_in_company(object, event, ask).await } else { gate.ask(object, event, ask).await }
+    };
+    ask_configured(&is_told, async || gate.event(event_id).await, send).await
 }
 
 /// Gives an event's inventory a command.
@@ -203,7 +230,7 @@ pub async fn confirm<G: Gate>(
 /// Whether the provider has authorised this intent, though its webhook has not come yet.
 async fn is_authorised<G: Gate>(gate: &G, intent: &PaymentIntentId, user: &UserId) -> Result<bool, G::Error> {
     let ask = PaymentAsk::Status { intent: intent.clone(), user: user.clone() };
-    match gate.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), &ask).await? {
+    match gate.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), None, &ask).await? {
         Answer::Granted { body, .. } => Ok(read::<G, StatusReply>(&body)?.status.is_authorised()),
         Answer::Refused(_) => Ok(false),
     }

@@ -19,9 +19,9 @@ use domain::{
 use futures_channel::oneshot;
 use protocol::{
     Platform, Problem,
-    ask::{Fault, InventoryAsk, Object, PaymentAsk, QueueAsk, ask, ask_through},
+    ask::{Fault, InventoryAsk, Object, PaymentAsk, QueueAsk, ask_through},
     sale::{
-        self, Gate,
+        self, Gate, Told,
         batch::{self, Batches, Bell, Carrier},
         board,
         board::Boards,
@@ -117,12 +117,13 @@ impl From<Problem> for No {
 pub(crate) struct Isolate {
     life: u64,
     boards: Boards,
+    told: Told,
     batches: Batches,
 }
 
 impl Isolate {
     fn new(life: u64) -> Self {
-        Self { life, boards: board::boards(), batches: batch::batches(CALLS_MAX) }
+        Self { life, boards: board::boards(), told: sale::told(), batches: batch::batches(CALLS_MAX) }
     }
 }
 
@@ -214,21 +215,26 @@ impl Gate for Door {
         self.world.0.executor.sleep(ms)
     }
 
-    async fn ask<A: Serialize>(&self, object: &Object, question: &A) -> Result<Answer, No> {
-        self.asked.set(self.asked.get() + 1);
-        Ok(ask(&machine_of(self), object, "", question).await?)
+    fn told(&self) -> Told {
+        Rc::clone(&self.isolate.told)
     }
 
-    async fn ask_in_company<A: Serialize>(&self, object: &Object, question: &A) -> Result<Answer, No> {
+    async fn ask<A: Serialize>(&self, object: &Object, event: Option<&Event>, question: &A) -> Result<Answer, No> {
+        self.asked.set(self.asked.get() + 1);
+        let machine = machine_of(self);
+        Ok(ask_through(async |body: &[u8]| machine.send(object, body).await, "", event, question).await?)
+    }
+
+    async fn ask_in_company<A: Serialize>(&self, object: &Object, event: Option<&Event>, question: &A) -> Result<Answer, No> {
         self.asked.set(self.asked.get() + 1);
         let carrier = machine_of(self);
         let send = async |body: &[u8]| batch::send(&self.isolate.batches, &carrier, object, body.to_vec(), PATIENCE_MS).await;
-        Ok(ask_through(send, "", question).await?)
+        Ok(ask_through(send, "", event, question).await?)
     }
 
-    async fn event(&self, _event_id: &EventId) -> Result<Event, No> {
+    async fn event(&self, _event_id: &EventId) -> Result<Rc<Event>, No> {
         self.pause(self.world.delay_ms()).await;
-        Ok(self.world.0.event.borrow().clone())
+        Ok(Rc::new(self.world.0.event.borrow().clone()))
     }
 }
 
@@ -351,7 +357,7 @@ impl Door {
     ) -> Result<Granted, No> {
         let idempotency = keyed(&user.0, "process", key, &format!("{intent}{action:?}"));
         let process = PaymentAsk::Process { intent: intent.clone(), user: user.clone(), action, idempotency };
-        granted(self.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), &process).await?)
+        granted(self.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), None, &process).await?)
     }
 
     /// POST `/payments/{id}/cancel`.
@@ -433,9 +439,9 @@ impl Door {
         let event = self.world.0.event.borrow().clone();
         let event_id = event.event_id.clone();
         let inventory = InventoryAsk::Configure(Box::new(event.clone()));
-        granted(self.ask(&Object::Inventory(event_id.clone()), &inventory).await?)?;
+        granted(self.ask(&Object::Inventory(event_id.clone()), None, &inventory).await?)?;
         let queue = QueueAsk::Configure(Box::new(event));
-        granted(self.ask(&Object::Queue(event_id), &queue).await?)?;
+        granted(self.ask(&Object::Queue(event_id), None, &queue).await?)?;
         Ok(())
     }
 

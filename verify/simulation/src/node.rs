@@ -9,7 +9,7 @@ use futures_channel::oneshot;
 use futures_util::future::join_all;
 use protocol::{
     Actor as _, Level, Platform, Problem,
-    ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, encode, question},
+    ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, answer, encode, question},
     inventory::InventoryActor,
     lane::LaneActor,
     payment::PaymentActor,
@@ -52,17 +52,12 @@ pub(crate) enum Actor {
 impl Actor {
     async fn answer(&self, body: &[u8]) -> Result<Answer, Problem> {
         match self {
-            Self::Lane(lane) => {
-                let asked = question::<LaneAsk>(body)?;
-                lane.answer(asked.ask, &asked.trace).await
-            }
+            Self::Lane(lane) => answer(question::<LaneAsk>(body)?, async |ask, trace: &str| lane.answer(ask, trace).await).await,
             Self::Queue(queue) => {
-                let asked = question::<QueueAsk>(body)?;
-                queue.answer(asked.ask, &asked.trace).await
+                answer(question::<QueueAsk>(body)?, async |ask, trace: &str| queue.answer(ask, trace).await).await
             }
             Self::Inventory(inventory) => {
-                let asked = question::<InventoryAsk>(body)?;
-                inventory.answer(asked.ask, &asked.trace).await
+                answer(question::<InventoryAsk>(body)?, async |ask, trace: &str| inventory.answer(ask, trace).await).await
             }
             Self::Payment(payment) => {
                 let asked = question::<PaymentAsk>(body)?;

@@ -3,6 +3,8 @@
 //! A change of an event is written where it can be refused first, then to D1, then to who is told: inventory, D1, queue.
 //! Whatever was not told is told by the next change or, where an object never was configured, by its first question.
 
+use std::rc::Rc;
+
 use domain::{
     event::{Event, EventBody, QueuePatch},
     id::EventId,
@@ -48,9 +50,9 @@ pub async fn put_event(call: &Call) -> Result<Reply, ApiError> {
             }
             check_lanes(call, &current.event, event.queue.lanes, "queue.lanes").await?;
         }
-        objects::configure::<InventoryAsk>(call, &Object::Inventory(event_id.clone()), event.clone()).await?;
+        objects::configure::<InventoryAsk>(call, &Object::Inventory(event_id.clone()), &event).await?;
         if let Some(entry) = catalogue::write(call, event, replaces).await? {
-            objects::configure::<QueueAsk>(call, &Object::Queue(event_id.clone()), entry.event.clone()).await?;
+            objects::configure::<QueueAsk>(call, &Object::Queue(event_id.clone()), &entry.event).await?;
             availability::seats_changed(&event_id);
             return Ok(Reply::json(if replaces.is_some() { 200 } else { 201 }, &entry.event));
         }
@@ -82,10 +84,10 @@ pub async fn set_queue(call: &Call) -> Result<Reply, ApiError> {
         let current = newest(call).await?;
         let queue = current.queue.patched(&patch)?;
         check_lanes(call, &current, queue.lanes, "lanes").await?;
-        let event = Event { queue, version: next_version(Some(current.version)), ..current.clone() };
+        let event = Event { queue, version: next_version(Some(current.version)), ..Event::clone(&current) };
         if let Some(entry) = catalogue::write(call, event, Some(current.version)).await? {
             let event = &entry.event;
-            objects::configure::<QueueAsk>(call, &Object::Queue(event.event_id.clone()), event.clone()).await?;
+            objects::configure::<QueueAsk>(call, &Object::Queue(event.event_id.clone()), event).await?;
             return Ok(Reply::json(200, &event.queue));
         }
     }
@@ -137,11 +139,11 @@ async fn named(call: &Call) -> Result<EventId, ApiError> {
 }
 
 /// The event as D1 has it now: organisers see each other's changes at once.
-async fn newest(call: &Call) -> Result<Event, ApiError> {
+async fn newest(call: &Call) -> Result<Rc<Event>, ApiError> {
     call.admin()?;
     let event_id = EventId::parse(call.id()).ok_or(Code::EventNotFound)?;
     let entry = catalogue::newest(call, &event_id).await?.ok_or(Code::EventNotFound)?;
-    Ok(entry.event.clone())
+    Ok(Rc::clone(&entry.event))
 }
 
 /// Rises with every change, also where a change reached an object and never D1: the clock goes on.

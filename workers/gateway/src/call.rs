@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
 };
 
-use domain::{id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
+use domain::{event::Event, id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
 use protocol::{
     ask::{self, Fault, Object},
     sale::batch::{self, Bell, Carrier},
@@ -204,9 +204,15 @@ impl Call {
     ///
     /// # Errors
     /// There is no answer: `OVERLOADED`, `UNAVAILABLE`, `INTERNAL_ERROR`, or after [`ASK_MAX_MS`] `UPSTREAM_TIMEOUT`.
-    pub async fn ask_object<A: Serialize>(&self, binding: &'static str, name: &str, ask: &A) -> Result<Answer, ApiError> {
+    pub async fn ask_object<A: Serialize>(
+        &self,
+        binding: &'static str,
+        name: &str,
+        event: Option<&Event>,
+        ask: &A,
+    ) -> Result<Answer, ApiError> {
         let traceparent = self.trace.traceparent();
-        let answer = within(ASK_MAX_MS, shell::ask::ask(&self.env, binding, name, &traceparent, ask));
+        let answer = within(ASK_MAX_MS, shell::ask::ask(&self.env, binding, name, &traceparent, event, ask));
         Ok(self.timed(binding, answer).await.ok_or(Code::UpstreamTimeout)??)
     }
 
@@ -214,14 +220,19 @@ impl Call {
     ///
     /// # Errors
     /// As of [`Self::ask_object`].
-    pub async fn ask_in_company<A: Serialize>(&self, object: &Object, ask: &A) -> Result<Answer, ApiError> {
+    pub async fn ask_in_company<A: Serialize>(
+        &self,
+        object: &Object,
+        event: Option<&Event>,
+        ask: &A,
+    ) -> Result<Answer, ApiError> {
         let traceparent = self.trace.traceparent();
         let began = clock::now();
         let send = async |question: &[u8]| {
             let left_ms = ASK_MAX_MS.saturating_sub(clock::now().since_ms(began));
             batch::send(&isolate::batches(), self, object, question.to_vec(), left_ms).await
         };
-        Ok(self.timed(object.binding(), ask::ask_through(send, &traceparent, ask)).await?)
+        Ok(self.timed(object.binding(), ask::ask_through(send, &traceparent, event, ask)).await?)
     }
 
     /// Awaits `work` of `service` and notes how long it took.

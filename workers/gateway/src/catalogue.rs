@@ -40,7 +40,7 @@ pub const EVENTS_LISTED_MAX: usize = 200;
 #[derive(Debug)]
 pub struct Entry {
     /// The event.
-    pub event: Event,
+    pub event: Rc<Event>,
     /// The body of `GET /events/{id}`.
     pub body: Vec<u8>,
     /// Its strong `ETag`.
@@ -54,7 +54,7 @@ impl Entry {
         let body = serde_json::to_vec(&public(&event)).expect("events are plain data with text keys");
         let digest = Sha256::digest(&body);
         let etag = digest.iter().take(8).fold(String::from("\""), |etag, byte| etag + &format!("{byte:02x}")) + "\"";
-        Self { event, body, etag }
+        Self { event: Rc::new(event), body, etag }
     }
 }
 

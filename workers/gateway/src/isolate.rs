@@ -5,7 +5,10 @@ use std::{
     rc::Rc,
 };
 
-use protocol::sale::batch::{self, Batches};
+use protocol::sale::{
+    self, Told,
+    batch::{self, Batches},
+};
 use shell::clock;
 use worker::Env;
 
@@ -26,6 +29,7 @@ thread_local! {
     static KEYS: RefCell<Keys> = RefCell::default();
     static LIMITER: RefCell<RateLimiter> = RefCell::default();
     static METRICS: RefCell<Metrics> = RefCell::default();
+    static TOLD: Told = sale::told();
     static VERIFIED: RefCell<VerifiedTokens> = RefCell::default();
 }
 
@@ -43,6 +47,12 @@ pub fn config(env: &Env) -> Result<Rc<Config>, Vec<String>> {
 #[must_use]
 pub fn batches() -> Batches {
     BATCHES.with(Rc::clone)
+}
+
+/// Which objects know their event.
+#[must_use]
+pub fn told() -> Told {
+    TOLD.with(Rc::clone)
 }
 
 /// Looks at or changes which requests keys were granted to.

@@ -1,5 +1,7 @@
 //! Asks the objects. An object that was never configured is configured on its first question.
 
+use std::rc::Rc;
+
 use domain::{
     event::Event,
     id::{EventId, PaymentIntentId},
@@ -12,7 +14,7 @@ use domain::{
 use protocol::{
     Problem,
     ask::{EventAsk, Object, PaymentAsk, QueueAsk},
-    sale::{self, Gate},
+    sale::{self, Gate, Told},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use shell::{clock, promise::pause};
@@ -22,6 +24,7 @@ use crate::{
     call::Call,
     catalogue,
     error::{ApiError, Code},
+    isolate,
 };
 
 impl Gate for Call {
@@ -35,17 +38,20 @@ impl Gate for Call {
         pause(ms).await;
     }
 
-    async fn ask<A: Serialize>(&self, object: &Object, ask: &A) -> Result<Answer, ApiError> {
-        self.ask_object(object.binding(), &object.name(), ask).await
+    fn told(&self) -> Told {
+        isolate::told()
     }
 
-    async fn ask_in_company<A: Serialize>(&self, object: &Object, ask: &A) -> Result<Answer, ApiError> {
-        self.ask_in_company(object, ask).await
+    async fn ask<A: Serialize>(&self, object: &Object, event: Option<&Event>, ask: &A) -> Result<Answer, ApiError> {
+        self.ask_object(object.binding(), &object.name(), event, ask).await
     }
 
-    async fn event(&self, event_id: &EventId) -> Result<Event, ApiError> {
-        let entry = catalogue::newest(self, event_id).await?.ok_or(Code::EventNotFound)?;
-        Ok(entry.event.clone())
+    async fn ask_in_company<A: Serialize>(&self, object: &Object, event: Option<&Event>, ask: &A) -> Result<Answer, ApiError> {
+        self.ask_in_company(object, event, ask).await
+    }
+
+    async fn event(&self, event_id: &EventId) -> Result<Rc<Event>, ApiError> {
+        Ok(Rc::clone(&catalogue::event(self, event_id).await?.event))
     }
 }
 
@@ -78,7 +84,7 @@ pub async fn inventory_look(call: &Call, event_id: &EventId, query: inventory::Q
 /// # Errors
 /// There is no answer.
 pub async fn payment(call: &Call, intent: &PaymentIntentId, ask: &PaymentAsk) -> Result<Answer, ApiError> {
-    call.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), ask).await
+    call.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), None, ask).await
 }
 
 /// Asks what delivers to an organiser's endpoint.
@@ -86,15 +92,15 @@ pub async fn payment(call: &Call, intent: &PaymentIntentId, ask: &PaymentAsk) ->
 /// # Errors
 /// There is no answer.
 pub async fn webhook(call: &Call, webhook_id: &str, ask: &WebhookAsk) -> Result<Answer, ApiError> {
-    call.ask_object(WEBHOOK, webhook_id, ask).await
+    call.ask_object(WEBHOOK, webhook_id, None, ask).await
 }
 
 /// Hands an object of an event the event as it is now.
 ///
 /// # Errors
 /// There is no answer, or the object refuses.
-pub async fn configure<A: EventAsk>(call: &Call, object: &Object, event: Event) -> Result<(), ApiError> {
-    granted(call.ask(object, &A::configure(event)).await?).map(|_| ())
+pub async fn configure<A: EventAsk>(call: &Call, object: &Object, event: &Event) -> Result<(), ApiError> {
+    granted(call.ask(object, None, &A::configure(Box::new(event.clone()))).await?).map(|_| ())
 }
 
 /// The body of a granted answer.

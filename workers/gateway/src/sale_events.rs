@@ -156,7 +156,7 @@ async fn enqueue(env: &Env, trace: &str, endpoint: Endpoint, sales: &[Sale<'_>])
     let envelopes: serde_json::Result<_> = sales.iter().map(|sale| RawValue::from_string(sale.text.to_owned())).collect();
     let envelopes = envelopes?;
     let question = WebhookAsk::Enqueue { url, secret, envelopes };
-    match ask(env, WEBHOOK, &webhook_id, trace, &question).await {
+    match ask(env, WEBHOOK, &webhook_id, trace, None, &question).await {
         Ok(Answer::Granted { .. }) => Ok(()),
         Ok(Answer::Refused(refusal)) => Err(Error::from(format!("{webhook_id}: {}", refusal.code()))),
         Err(fault) => Err(Error::from(format!("{webhook_id}: {fault:?}"))),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use domain::id::EventId;
 use protocol::{
     Actor,
-    ask::{Envelope, InventoryAsk},
+    ask::{self, Envelope, InventoryAsk},
     inventory::InventoryActor,
 };
 use shell::{
@@ -48,7 +48,9 @@ impl InventoryObject {
     /// These are no questions, or the object is none.
     pub fn ask(&self, questions: &[u8]) -> std::result::Result<JsValue, JsValue> {
         let inventory = Rc::clone(self.actor()?);
-        answer(questions, async move |asked: Envelope<InventoryAsk>| inventory.answer(asked.ask, &asked.trace).await)
+        answer(questions, async move |asked: Envelope<InventoryAsk>| {
+            ask::answer(asked, async |ask, trace: &str| inventory.answer(ask, trace).await).await
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use protocol::{
-    ask::{Envelope, LaneAsk, Object},
+    ask::{self, Envelope, LaneAsk, Object},
     lane::LaneActor,
 };
 use shell::{
@@ -41,6 +41,8 @@ impl LaneObject {
     /// These are no questions, or the object is none.
     pub fn ask(&self, questions: &[u8]) -> std::result::Result<JsValue, JsValue> {
         let lane = self.0.clone().ok_or("a lane is named <event>/<lane>")?;
-        answer(questions, async move |asked: Envelope<LaneAsk>| lane.answer(asked.ask, &asked.trace).await)
+        answer(questions, async move |asked: Envelope<LaneAsk>| {
+            ask::answer(asked, async |ask, trace: &str| lane.answer(ask, trace).await).await
+        })
     }
 }

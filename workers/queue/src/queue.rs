@@ -5,7 +5,7 @@ use std::rc::Rc;
 use domain::id::EventId;
 use protocol::{
     Actor,
-    ask::{Envelope, QueueAsk},
+    ask::{self, Envelope, QueueAsk},
     queue::QueueActor,
 };
 use shell::{
@@ -48,7 +48,9 @@ impl QueueObject {
     /// These are no questions, or the object is none.
     pub fn ask(&self, questions: &[u8]) -> std::result::Result<JsValue, JsValue> {
         let queue = Rc::clone(self.actor()?);
-        answer(questions, async move |asked: Envelope<QueueAsk>| queue.answer(asked.ask, &asked.trace).await)
+        answer(questions, async move |asked: Envelope<QueueAsk>| {
+            ask::answer(asked, async |ask, trace: &str| queue.answer(ask, trace).await).await
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use domain::machine::Answer;
+use domain::{event::Event, machine::Answer};
 use futures_util::future::join_all;
 use js_sys::{Promise, Reflect, Uint8Array};
 use protocol::{
@@ -19,8 +19,15 @@ use crate::promise::{at_once_or_promised, settled_of};
 ///
 /// # Errors
 /// There is no answer.
-pub async fn ask<A: Serialize>(env: &Env, binding: &'static str, name: &str, trace: &str, question: &A) -> Result<Answer, Fault> {
-    ask::ask_through(async |body: &[u8]| send(env, binding, name, body).await, trace, question).await
+pub async fn ask<A: Serialize>(
+    env: &Env,
+    binding: &'static str,
+    name: &str,
+    trace: &str,
+    event: Option<&Event>,
+    question: &A,
+) -> Result<Answer, Fault> {
+    ask::ask_through(async |body: &[u8]| send(env, binding, name, body).await, trace, event, question).await
 }
 
 /// Sends a question to an object, once.

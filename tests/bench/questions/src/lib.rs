@@ -114,7 +114,7 @@ fn written<A: Serialize>(ask: &A) -> Vec<u8> {
         kept.replace(body.to_vec());
         Err(Fault::TimedOut)
     };
-    let asked = pin!(ask::ask_through(send, "", ask));
+    let asked = pin!(ask::ask_through(send, "", None, ask));
     let _ = asked.poll(&mut Context::from_waker(Waker::noop()));
     kept.take()
 }

@@ -18,8 +18,8 @@ fn is_read_or_refused<A: Serialize + DeserializeOwned + Debug>(name: &'static st
         question::<A>(sample.to_string().as_bytes()).expect("a sample is valid");
     }
     Target::new(name).run(json::hostile(samples), |input| {
-        let Ok(Envelope { trace, ask }) = question::<A>(input) else { return Verdict::Refused };
-        let written = serde_json::to_vec(&Envelope { trace, ask: &ask }).unwrap();
+        let Ok(Envelope { trace, event, ask }) = question::<A>(input) else { return Verdict::Refused };
+        let written = serde_json::to_vec(&Envelope { trace, event, ask: &ask }).unwrap();
         let again = question::<A>(&written).expect("what was written is read");
         assert_eq!(serde_json::to_value(&again.ask).unwrap(), serde_json::to_value(&ask).unwrap());
         Verdict::Accepted
