@@ -36,7 +36,6 @@ pub struct LaneActor<P, S> {
     event_id: EventId,
     index: u32,
     gathering: RefCell<Gathering<Sender<Answer>>>,
-    flushing: Cell<bool>,
     /// Whether the queue knows the event, as far as this lane knows.
     queue_is_told: Cell<bool>,
     /// From when on the next batch may leave.
@@ -55,7 +54,6 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
             event_id,
             index,
             gathering: RefCell::new(Gathering::default()),
-            flushing: Cell::new(false),
             queue_is_told: Cell::new(false),
             due_at: Cell::new(Millis(0)),
             nonce: Cell::new(0),
@@ -107,31 +105,26 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
         take_in: impl FnOnce(&mut Gathering<Sender<Answer>>, Sender<Answer>) -> Result<(), (Sender<Answer>, Refusal)>,
     ) -> Answer {
         let (waiter, answer): (_, Receiver<Answer>) = oneshot::channel();
+        let was_at_rest = self.gathering.borrow().is_at_rest();
         if let Err((_, refusal)) = take_in(&mut self.gathering.borrow_mut(), waiter) {
             return Answer::Refused(refusal);
         }
-        self.flush(trace);
+        if was_at_rest {
+            self.host.platform.spawn(Rc::clone(self).flush(trace.to_owned()));
+        }
         answer.await.unwrap_or(Answer::Refused(Refusal::Overloaded))
     }
 
-    /// Sends what gathers, batch after batch and none too soon after the one before, until nothing does, unless that is
-    /// under way. Returns at once.
-    fn flush(self: &Rc<Self>, trace: &str) {
-        if self.flushing.replace(true) {
-            return;
-        }
-        let (lane, trace) = (Rc::clone(self), trace.to_owned());
-        self.host.platform.spawn(async move {
-            while !lane.gathering.borrow().is_empty() {
-                lane.gather().await;
-                let Some(batch) = lane.depart() else { break };
-                match lane.number(batch, &trace).await {
-                    Ok(reply) => lane.arrive(&reply, &trace),
-                    Err(problem) => lane.give_up(&problem, &trace),
-                }
+    /// Sends what gathers, batch after batch and none too soon after the one before, until the lane is at rest.
+    async fn flush(self: Rc<Self>, trace: String) {
+        while !self.gathering.borrow().is_at_rest() {
+            self.gather().await;
+            let Some(batch) = self.depart() else { break };
+            match self.number(batch, &trace).await {
+                Ok(reply) => self.arrive(&reply, &trace),
+                Err(problem) => self.give_up(&problem, &trace),
             }
-            lane.flushing.set(false);
-        });
+        }
     }
 
     /// Waits where many lanes together would otherwise ask the queue more often than it should be asked: where the lane has

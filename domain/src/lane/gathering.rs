@@ -121,6 +121,12 @@ impl<W> Gathering<W> {
         self.gathered.joins.is_empty() && self.gathered.leaves.is_empty()
     }
 
+    /// Whether nothing is out and nobody has come since.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.out.is_none() && self.is_empty()
+    }
+
     /// Sends out what has gathered, unless a batch is out already or there is nothing.
     pub fn depart(&mut self, lane: u32, nonce: u64, seq: u64) -> Option<Batch> {
         if self.out.is_some() || self.is_empty() {
