@@ -126,7 +126,7 @@ pub trait Actor: Sized + 'static {
     /// Storage is broken; the platform rings again.
     fn ring(self: &Rc<Self>) -> impl Future<Output = Result<(), Problem>> {
         async move {
-            self.host().armed.set(None);
+            self.host().rang();
             self.look(|_, _| Ok(())).await
         }
     }
@@ -323,9 +323,17 @@ impl<P: Platform, M: Machine, S: Store<M, Fault: Display>> Host<P, M, S> {
         ids.into_iter().for_each(|id| self.wake(id));
     }
 
+    /// The alarm rang, so that none is set.
+    pub fn rang(&self) {
+        self.armed.set(None);
+    }
+
     /// Sees to it that the object is woken at `wanted`. Writes only when the alarm must ring earlier than it would: a late
     /// deadline finds an alarm that rings for nothing, once.
-    async fn arm(&self, wanted: Option<Millis>) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// Storage is broken.
+    pub async fn arm(&self, wanted: Option<Millis>) -> Result<(), Problem> {
         let Some(wanted) = wanted else { return Ok(()) };
         if self.armed.get().is_some_and(|armed| armed <= wanted) {
             return Ok(());

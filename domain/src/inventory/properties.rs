@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 
 use super::{
-    errand::Duty,
     tests::{HOLD_MS, Sale, best, key_of},
     *,
 };
 use crate::{
+    effect::Effect as _,
     id::{EventId, PaymentIntentId},
     payment::{self, Instruction, Scenario},
 };
@@ -24,6 +24,9 @@ enum Act {
     CancelIntent { nth: usize },
     Refund { nth: usize },
     Block { seat: u8, on: bool },
+    Perform { nth: usize, fails: bool },
+    Publish { back: u64 },
+    Consume { back: u64 },
     Wait { ms: u64 },
 }
 
@@ -39,6 +42,9 @@ fn act() -> impl Strategy<Value = Act> {
         1 => nth.clone().prop_map(|nth| Act::CancelIntent { nth }),
         1 => nth.prop_map(|nth| Act::Refund { nth }),
         1 => (0_u8..6, any::<bool>()).prop_map(|(seat, on)| Act::Block { seat, on }),
+        3 => (0_usize..8, prop::bool::weighted(0.3)).prop_map(|(nth, fails)| Act::Perform { nth, fails }),
+        1 => (0_u64..5).prop_map(|back| Act::Publish { back }),
+        1 => (0_u64..5).prop_map(|back| Act::Consume { back }),
         2 => (0_u64..40_000).prop_map(|ms| Act::Wait { ms }),
     ]
 }
@@ -47,8 +53,8 @@ fn act() -> impl Strategy<Value = Act> {
 fn check_money(sale: &Sale) {
     let rows = sale.engine.store().0.borrow();
     let mut captured: BTreeMap<PaymentIntentId, bool> = BTreeMap::new();
-    for errand in rows.errands.values() {
-        let Duty::Pay { intent, instruction } = &errand.duty else { continue };
+    for effect in rows.owed.values() {
+        let Effect::Pay { intent, instruction } = effect else { continue };
         match instruction {
             Instruction::Capture { .. } => assert_eq!(captured.insert(intent.clone(), true), None, "captured once"),
             Instruction::Refund => {
@@ -67,12 +73,46 @@ fn check_money(sale: &Sale) {
     }
 }
 
+/// Performs all that is owed, and waits for it.
+fn settle(sale: &mut Sale, performed: &mut Vec<Pending<Effect>>) {
+    loop {
+        for pending in sale.due().into_iter().filter(|pending| pending.id != PUBLISH) {
+            sale.performed(pending.id);
+            performed.push(pending);
+        }
+        let (last, ..) = sale.cursor();
+        sale.publish(last);
+        sale.consume(last);
+        let inventory = sale.engine.read(sale.now).unwrap();
+        let Some(at) = inventory.effects().due(sale.now).next().map_or_else(|| inventory.wakes_at(sale.now), |_| Some(sale.now))
+        else {
+            break;
+        };
+        sale.now = at;
+    }
+    let rows = sale.engine.store().0.borrow();
+    assert!(!rows.witness.as_ref().unwrap().seats.owes(), "all is performed and dealt with");
+}
+
+/// Each effect was performed once, and those of a key in the order in which they were owed.
+fn check_order(sale: &Sale, performed: &[Pending<Effect>]) {
+    let rows = sale.engine.store().0.borrow();
+    let mut last = BTreeMap::new();
+    for Pending { id, effect, .. } in performed {
+        assert_eq!(rows.owed.get(id), Some(effect), "what is performed was owed");
+        let before = last.insert(effect.ordering_key(), *id);
+        assert!(before.is_none_or(|before| before < *id), "{before:?} was performed before {id}");
+    }
+    assert_eq!(performed.len(), rows.owed.len());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn whatever_visitors_do_the_invariants_hold(acts in prop::collection::vec(act(), 1..60)) {
         let mut sale = Sale::small();
         let mut made: Vec<(ReservationKey, String)> = Vec::new();
+        let mut performed = Vec::new();
         for act in acts {
             let pick = |nth: usize| made.get(nth % made.len().max(1)).cloned();
             match act {
@@ -117,7 +157,25 @@ proptest! {
                 Act::Block { seat, on } => {
                     let ids = vec![format!("A-1-{}", seat + 1)];
                     let (block, unblock) = if on { (ids, vec![]) } else { (vec![], ids) };
-                    drop(sale.ask(&Command::Block { block, unblock }));
+                    drop(sale.ask(&Command::Block { actor: "olga".to_owned(), block, unblock }));
+                }
+                Act::Perform { nth, fails } => {
+                    let due: Vec<_> = sale.due().into_iter().filter(|pending| pending.id != PUBLISH || fails).collect();
+                    let Some(pending) = due.get(nth % due.len().max(1)) else { continue };
+                    if fails {
+                        sale.failed(pending.id);
+                    } else {
+                        performed.push(pending.clone());
+                        sale.performed(pending.id);
+                    }
+                }
+                Act::Publish { back } => {
+                    let through = sale.cursor().0.saturating_sub(back);
+                    sale.publish(through);
+                }
+                Act::Consume { back } => {
+                    let through = sale.cursor().1.saturating_sub(back);
+                    sale.consume(through);
                 }
                 Act::Wait { ms } => sale.now = sale.now.plus_ms(ms),
             }
@@ -127,5 +185,7 @@ proptest! {
         sale.engine.read(sale.now).unwrap().check();
         let inventory = sale.engine.read(sale.now).unwrap();
         prop_assert_eq!(inventory.holds(), 0, "every hold ends");
+        settle(&mut sale, &mut performed);
+        check_order(&sale, &performed);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{errand::Duty, *};
+use super::*;
 use crate::{
     event::EventBody,
     hash::Hash128,
@@ -25,11 +26,14 @@ pub(super) struct RowStore {
     pub(super) reservations: BTreeMap<ReservationKey, Reservation>,
     blocked: BTreeSet<String>,
     ended: Vec<Admission>,
-    pub(super) errands: BTreeMap<u64, Errand>,
-    ledger: Vec<Entry>,
+    effects: BTreeMap<u64, Pending<Effect>>,
+    /// Every effect that was ever owed, by its id; no row.
+    pub(super) owed: BTreeMap<u64, Effect>,
+    pub(super) ledger: Vec<Entry>,
     notifications: Vec<Notification>,
-    sent: u64,
-    last_errand: u64,
+    published: u64,
+    consumed: u64,
+    last_effect: u64,
     records: BTreeMap<Hash128, (Record, Vec<u8>)>,
     pub(super) commits: usize,
     /// Refuses the next commit.
@@ -41,14 +45,22 @@ pub(super) struct RowStore {
 impl RowStore {
     /// Every row, as text.
     pub(super) fn dump(&self) -> String {
-        let Self { event, reservations, blocked, ended, errands, ledger, notifications, sent, last_errand, records, .. } = self;
+        let Self { event, reservations, blocked, ended, effects, ledger, notifications, .. } = self;
+        let Self { published, consumed, last_effect, records, .. } = self;
         let seats = (event, reservations, blocked, ledger);
-        format!("{:#?}", (seats, ended, errands, notifications, sent, last_errand, records))
+        format!("{:#?}", (seats, ended, effects, notifications, published, consumed, last_effect, records))
     }
 }
 
 #[derive(Default)]
 pub(super) struct Memory(pub(super) RefCell<RowStore>);
+
+impl Memory {
+    /// The reader of `sale-events` has dealt with everything up to `through`.
+    pub(super) fn acknowledged(&self, through: u64) {
+        self.0.borrow_mut().witness.iter_mut().for_each(|witness| witness.seats.acknowledges(through));
+    }
+}
 
 impl Store<Inventory> for Memory {
     type Fault = ();
@@ -60,11 +72,13 @@ impl Store<Inventory> for Memory {
             blocked: rows.blocked.iter().cloned().collect(),
             taking: rows.reservations.values().filter(|r| r.status.takes_seats()).map(reread).collect(),
             ended: rows.ended.clone(),
-            errands: rows.errands.values().cloned().collect(),
+            effects: rows.effects.values().map(reread).collect(),
             seq: rows.ledger.last().map_or(0, |entry| entry.seq),
             sequence: rows.notifications.last().map_or(0, |notification| notification.sequence),
-            sent: rows.sent,
-            last_errand: rows.last_errand,
+            logged_at: rows.notifications.last().map_or(Millis(0), |notification| notification.time.0),
+            published: rows.published.max(rows.consumed),
+            consumed: rows.consumed,
+            last_effect: rows.last_effect,
         });
         Ok((inventory, rows.records.values().map(|(record, _)| *record).collect()))
     }
@@ -101,12 +115,16 @@ impl Store<Inventory> for Memory {
                 }
                 Change::Notified(notification) => rows.notifications.push(notification),
                 Change::AdmissionEnded(admission) => rows.ended.push(admission),
-                Change::Owed(errand) => {
-                    rows.last_errand = rows.last_errand.max(errand.id);
-                    rows.errands.insert(errand.id, *errand);
+                Change::Owed(pending) => {
+                    rows.last_effect = rows.last_effect.max(pending.id);
+                    rows.owed.insert(pending.id, pending.effect.clone());
+                    rows.effects.insert(pending.id, *pending);
                 }
-                Change::Done(id) => drop(rows.errands.remove(&id)),
-                Change::Sent(through) => rows.sent = through,
+                Change::Performed(id) => drop(rows.effects.remove(&id)),
+                // Has no row: it follows from the cursor.
+                Change::PublishingFailed(pending) => assert_eq!((pending.id, &pending.effect), (PUBLISH, &Effect::Publish)),
+                Change::Published { through, .. } => rows.published = through,
+                Change::Consumed { through, .. } => rows.consumed = through,
             }
         }
         for (record, body) in batch.records() {
@@ -120,21 +138,23 @@ impl Store<Inventory> for Memory {
     }
 }
 
-/// A reservation as it comes back from its JSON row.
-fn reread(reservation: &Reservation) -> Reservation {
-    serde_json::from_str(&serde_json::to_string(reservation).unwrap()).unwrap()
+/// What is written as JSON, as it comes back from its row.
+fn reread<T: Serialize + DeserializeOwned>(written: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(written).unwrap()).unwrap()
 }
 
 /// A sale with a clock that the test moves.
 pub(super) struct Sale {
     pub(super) engine: Engine<Inventory, Memory>,
     pub(super) now: Millis,
+    /// Whose request the next command is.
+    pub(super) trace: TraceId,
     pub(super) keys: u128,
 }
 
 impl Sale {
     fn new(sections: &str) -> Self {
-        let mut sale = Self { engine: Engine::new(Memory::default()), now: START, keys: 0 };
+        let mut sale = Self { engine: Engine::new(Memory::default()), now: START, trace: TraceId::NONE, keys: 0 };
         sale.configure(1, sections).unwrap();
         sale
     }
@@ -152,7 +172,10 @@ impl Sale {
 
     /// Executes, checks every invariant, and lets the object lose its memory every other time.
     fn answer(&mut self, command: &Command) -> Answer {
-        let answer = self.engine.execute(command, self.now).unwrap();
+        if let Command::Consumed { through } = command {
+            self.engine.store().acknowledged(*through);
+        }
+        let answer = self.engine.execute(command, Context { now: self.now, trace: self.trace }).unwrap();
         self.engine.read(self.now).unwrap().check();
         let (inventory, store) = self.engine.parts().unwrap();
         store.0.borrow().witness.iter().for_each(|witness| witness.seats.is_the_map_of(inventory).unwrap());
@@ -195,11 +218,21 @@ impl Sale {
     }
 
     pub(super) fn decided(&mut self, intent: &PaymentIntentId, amount: u64, outcome: payment::Outcome) -> Value {
+        self.word(intent, amount, outcome)["effect"].clone()
+    }
+
+    /// The whole answer to the provider's word.
+    fn word(&mut self, intent: &PaymentIntentId, amount: u64, outcome: payment::Outcome) -> Value {
         let idempotency = self.idempotency();
         let (intent, reservation_id) = (intent.clone(), intent.reservation_id());
         let currency = Currency::KRW;
         let command = Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome };
-        self.ask(&command).unwrap()["effect"].clone()
+        self.ask(&command).unwrap()
+    }
+
+    fn cancel_intent(&mut self, intent: &PaymentIntentId, user: &str) -> Value {
+        let idempotency = self.idempotency();
+        self.ask(&Command::CancelIntent { intent: intent.clone(), user: UserId(user.into()), idempotency }).unwrap()
     }
 
     pub(super) fn confirm(
@@ -242,11 +275,57 @@ impl Sale {
 
     fn instructions(&self) -> Vec<Instruction> {
         let rows = self.engine.store().0.borrow();
-        let pay = |errand: &Errand| match &errand.duty {
-            Duty::Pay { instruction, .. } => Some(instruction.clone()),
-            Duty::EndAdmission { .. } => None,
+        let pay = |pending: &Pending<Effect>| match &pending.effect {
+            Effect::Pay { instruction, .. } => Some(instruction.clone()),
+            Effect::EndAdmission { .. } | Effect::Publish => None,
         };
-        rows.errands.values().filter_map(pay).collect()
+        rows.effects.values().filter_map(pay).collect()
+    }
+
+    /// What is to be performed now.
+    pub(super) fn due(&mut self) -> Vec<Pending<Effect>> {
+        self.engine.read(self.now).unwrap().effects().due(self.now).cloned().collect()
+    }
+
+    /// What is to be told the provider now about `intent`.
+    fn due_of(&mut self, intent: &PaymentIntentId) -> Option<Pending<Effect>> {
+        self.due().into_iter().find(|pending| matches!(&pending.effect, Effect::Pay { intent: of, .. } if of == intent))
+    }
+
+    pub(super) fn performed(&mut self, id: u64) {
+        self.ask(&Command::Performed(id)).unwrap();
+    }
+
+    pub(super) fn failed(&mut self, id: u64) {
+        self.ask(&Command::Failed(id)).unwrap();
+    }
+
+    pub(super) fn publish(&mut self, through: u64) {
+        self.ask(&Command::Published { through }).unwrap();
+    }
+
+    pub(super) fn consume(&mut self, through: u64) {
+        self.ask(&Command::Consumed { through }).unwrap();
+    }
+
+    /// Whether envelopes are to be handed to `sale-events` now.
+    fn must_publish(&mut self) -> bool {
+        self.due().iter().any(|pending| pending.id == PUBLISH)
+    }
+
+    /// The last envelope, the last that was published, and the last that was dealt with.
+    pub(super) fn cursor(&mut self) -> (u64, u64, u64) {
+        let inventory = self.engine.read(self.now).unwrap();
+        (inventory.sequence(), inventory.published().0, inventory.published().1)
+    }
+
+    /// Kind and status of the last envelope.
+    fn last_told(&self) -> (&'static str, String) {
+        let rows = self.engine.store().0.borrow();
+        let last = rows.notifications.last().unwrap();
+        let told = serde_json::to_value(last).unwrap();
+        let status = told["data"]["status"].as_str().unwrap().to_owned();
+        (last.kind, status)
     }
 
     /// Replays the ledger from its first entry and compares it with the live map.
@@ -260,7 +339,9 @@ impl Sale {
         let taken: Vec<_> = sections
             .map(|(i, s)| (s.id.clone(), i64::from(s.capacity - inventory.seats().counts(i).of(SeatState::Available))))
             .collect();
-        let (seq, sequence) = (inventory.seq(), inventory.outbox().1);
+        let (seq, sequence) = (inventory.seq(), inventory.sequence());
+        let (published, consumed) = inventory.published();
+        let publishes = inventory.effects().get(PUBLISH).is_some();
         let rows = self.engine.store().0.borrow();
         for (expected, entry) in (1..).zip(&rows.ledger) {
             assert_eq!(entry.seq, expected, "the ledger has no gap");
@@ -288,6 +369,8 @@ impl Sale {
         }
         assert_eq!(rows.ledger.len() as u64, seq);
         assert_eq!(rows.notifications.len() as u64, sequence);
+        assert!(consumed <= published && published <= sequence, "{consumed} ≤ {published} ≤ {sequence}");
+        assert_eq!(publishes, published < sequence, "what is behind the cursor is owed");
         for (expected, notification) in (1..).zip(&rows.notifications) {
             assert_eq!(notification.sequence, expected, "notifications have no gap");
         }
@@ -359,7 +442,7 @@ fn the_money_is_captured_in_the_commit_that_sells_the_seats() {
 }
 
 #[test]
-fn an_approval_of_another_amount_or_of_a_decided_intent_has_no_effect() {
+fn an_approval_of_another_amount_has_no_effect_and_one_after_a_decline_is_given_back() {
     let mut sale = Sale::small();
     let key = sale.hold("ann", &["A-1-1"]).unwrap();
     let intent = sale.open(key, "ann", Scenario::Approve).unwrap();
@@ -367,8 +450,80 @@ fn an_approval_of_another_amount_or_of_a_decided_intent_has_no_effect() {
     assert_eq!(sale.status(key), Status::Hold);
     assert_eq!(sale.decided(&intent, 100, payment::Outcome::Failed { reason: "declined".into() }), "cancelled");
     assert_eq!(sale.state("A-1-1"), SeatState::Available);
-    assert_eq!(sale.decided(&intent, 100, payment::Outcome::Approved), "none");
-    assert_eq!(sale.status(key), Status::Cancelled);
+    assert_eq!(sale.decided(&intent, 99, payment::Outcome::Approved), "none");
+    assert_eq!(sale.decided(&intent, 100, payment::Outcome::Approved), "voided");
+    assert_eq!((sale.status(key), sale.state("A-1-1")), (Status::Cancelled, SeatState::Available));
+}
+
+#[test]
+fn a_decided_intent_stays_decided_whatever_is_said_of_it_later() {
+    let mut sale = Sale::small();
+    let key = sale.hold("ann", &["A-1-1"]).unwrap();
+    let intent = sale.open(key, "ann", Scenario::Approve).unwrap();
+    let failed = || payment::Outcome::Failed { reason: "declined".into() };
+    let received = |effect: &str, status: &str| serde_json::json!({"received": true, "effect": effect, "status": status});
+    assert_eq!(sale.word(&intent, 99, payment::Outcome::Approved), received("none", "PENDING"));
+    assert_eq!(sale.word(&intent, 100, payment::Outcome::Approved), received("confirmed", "APPROVED"));
+    for word in [payment::Outcome::Approved, failed()] {
+        assert_eq!(sale.word(&intent, 100, word), received("none", "APPROVED"));
+    }
+    assert_eq!(sale.status(key), Status::Confirmed);
+    sale.refund(key, "ann").unwrap();
+    for word in [payment::Outcome::Approved, failed()] {
+        assert_eq!(sale.word(&intent, 100, word), received("none", "REFUNDED"));
+    }
+    assert_eq!(sale.instructions().len(), 3, "opened, captured, refunded");
+    let declined = sale.hold("bob", &["A-1-2"]).unwrap();
+    let intent = sale.open(declined, "bob", Scenario::Approve).unwrap();
+    assert_eq!(sale.word(&intent, 100, failed()), received("cancelled", "FAILED"));
+    assert_eq!(sale.word(&intent, 100, failed()), received("none", "FAILED"));
+}
+
+#[test]
+fn an_approval_of_what_was_given_up_is_given_back_once_and_said_so() {
+    let give_up: [fn(&mut Sale, ReservationKey, &PaymentIntentId); 4] = [
+        |sale, _, intent| {
+            let failed = payment::Outcome::Failed { reason: "declined".into() };
+            assert_eq!(sale.decided(intent, 100, failed), "cancelled");
+        },
+        |sale, _, intent| assert_eq!(sale.cancel_intent(intent, "ann")["status"], "CANCELLED"),
+        |sale, key, _| drop(sale.cancel(key, "ann").unwrap()),
+        |sale, _, _| sale.now = START.plus_ms(HOLD_MS),
+    ];
+    for (how, give_up) in give_up.into_iter().enumerate() {
+        let mut sale = Sale::small();
+        let key = sale.hold("ann", &["A-1-1"]).unwrap();
+        let intent = sale.open(key, "ann", Scenario::Timeout).unwrap();
+        give_up(&mut sale, key, &intent);
+        let (status, state, owed) = (sale.status(key), sale.state("A-1-1"), sale.instructions().len());
+        sale.engine.forget();
+        let word = sale.word(&intent, 100, payment::Outcome::Approved);
+        assert_eq!((&word["effect"], &word["status"]), (&"voided".into(), &"REFUNDED".into()), "{how}");
+        assert_eq!((sale.status(key), sale.state("A-1-1")), (status, state), "{how}: the reservation stays as it is");
+        assert_eq!(sale.instructions().len(), owed + 1, "{how}");
+        assert!(matches!(sale.instructions().last(), Some(Instruction::Void { .. })), "{how}");
+        assert_eq!(sale.last_told(), ("payment.refunded", "REFUNDED".to_owned()), "{how}");
+        let told = sale.cursor().0;
+        assert_eq!(sale.decided(&intent, 100, payment::Outcome::Approved), "none", "{how}");
+        assert_eq!((sale.instructions().len(), sale.cursor().0), (owed + 1, told), "{how}: once");
+    }
+}
+
+#[test]
+fn an_approval_of_an_earlier_attempt_does_not_touch_the_order_that_a_later_one_paid() {
+    let mut sale = Sale::small();
+    let key = sale.hold("ann", &["A-1-1"]).unwrap();
+    let first = sale.open(key, "ann", Scenario::Approve).unwrap();
+    sale.cancel_intent(&first, "ann");
+    let second = sale.open(key, "ann", Scenario::Approve).unwrap();
+    assert_eq!(sale.decided(&second, 100, payment::Outcome::Approved), "confirmed");
+    assert_eq!(sale.decided(&first, 100, payment::Outcome::Approved), "voided");
+    assert_eq!((sale.status(key), sale.state("A-1-1")), (Status::Confirmed, SeatState::Sold));
+    sale.engine.forget();
+    sale.refund(key, "ann").unwrap();
+    let rows = sale.engine.store().0.borrow();
+    let last = rows.owed.values().next_back();
+    assert_eq!(last, Some(&Effect::Pay { intent: second, instruction: Instruction::Refund }), "what was paid goes back");
 }
 
 #[test]
@@ -415,9 +570,7 @@ fn one_intent_is_open_at_a_time_and_it_costs_what_the_reservation_costs() {
     assert_eq!(sale.ask(&wrong), Err(Refusal::AmountMismatch));
     let first = sale.open(key, "ann", Scenario::Approve).unwrap();
     assert_eq!(sale.open(key, "ann", Scenario::Approve), Err(Refusal::PaymentConflict));
-    let idempotency = sale.idempotency();
-    let closed = sale.ask(&Command::CancelIntent { intent: first, user: UserId("ann".into()), idempotency }).unwrap();
-    assert_eq!(closed["status"], "CANCELLED");
+    assert_eq!(sale.cancel_intent(&first, "ann")["status"], "CANCELLED");
     assert_eq!(sale.status(key), Status::Hold, "cancelling a pending payment leaves the hold");
     assert!(sale.open(key, "ann", Scenario::Approve).is_ok());
 }
@@ -429,7 +582,7 @@ fn cancelling_a_reservation_closes_its_open_intent() {
     let intent = sale.open(key, "ann", Scenario::Approve).unwrap();
     sale.cancel(key, "ann").unwrap();
     assert!(matches!(sale.instructions().last(), Some(Instruction::Cancel)));
-    assert_eq!(sale.decided(&intent, 100, payment::Outcome::Approved), "none");
+    assert_eq!(sale.decided(&intent, 100, payment::Outcome::Approved), "voided");
     assert_eq!(sale.cancel(key, "ann").unwrap()["status"], "CANCELLED", "repeatable");
     assert_eq!(sale.open(key, "ann", Scenario::Approve), Err(Refusal::ReservationNotHeld));
 }
@@ -563,15 +716,18 @@ fn the_same_key_gets_the_same_answer_and_has_one_effect() {
 #[test]
 fn a_notification_is_written_as_receivers_know_it() {
     let mut sale = Sale::small();
+    sale.trace = TraceId(0xab);
     let key = sale.hold("ann", &["A-1-1"]).unwrap();
     let intent = sale.open(key, "ann", Scenario::Approve).unwrap();
     assert_eq!(sale.decided(&intent, 100, payment::Outcome::Approved), "confirmed");
+    sale.trace = TraceId::NONE;
+    sale.hold("bob", &["A-1-2"]).unwrap();
     let rows = sale.engine.store().0.borrow();
     let written = |index: usize| serde_json::to_string(&rows.notifications[index]).unwrap();
     let (at, number) = ("2026-11-21T12:00:00.000Z", "00000000000000000000000000000001");
     let envelope = |sequence: u64, kind: &str, data: &str| {
         format!(
-            r#"{{"id":"msg_evt_1_{sequence}","type":"{kind}","source":"traffic-tacos","time":"{at}","event_id":"evt_1","sequence":{sequence},"data":{data}}}"#
+            r#"{{"id":"msg_evt_1_{sequence}","type":"{kind}","source":"traffic-tacos","time":"{at}","event_id":"evt_1","sequence":{sequence},"trace_id":"000000000000000000000000000000ab","data":{data}}}"#
         )
     };
     let hold = format!(
@@ -582,6 +738,7 @@ fn a_notification_is_written_as_receivers_know_it() {
         r#"{{"amount":100,"created_at":"{at}","currency":"KRW","order_id":"ord_evt_1_{number}","payment_intent_id":"pay_evt_1_{number}00","reservation_id":"rsv_evt_1_{number}","status":"APPROVED"}}"#
     );
     assert_eq!(written(2), envelope(3, "payment.approved", &payment));
+    assert!(written(3).contains(r#""trace_id":"","data""#), "what nobody's request caused has no trace: {}", written(3));
 }
 
 #[test]
@@ -605,6 +762,7 @@ fn blocked_seats_are_taken_and_survive_a_new_description() {
     let mut sale = Sale::small();
     sale.hold("ann", &["A-1-3"]).unwrap();
     let block = |ids: &[&str], off: &[&str]| Command::Block {
+        actor: "olga".to_owned(),
         block: ids.iter().map(|id| (*id).to_owned()).collect(),
         unblock: off.iter().map(|id| (*id).to_owned()).collect(),
     };
@@ -632,4 +790,307 @@ fn a_reservation_that_was_looked_up_is_looked_up_again_in_a_new_map() {
     let idempotency = Idempotency { scope: Hash128(999), fingerprint: Hash128(0), ttl_ms: 300_000 };
     sale.ask(&Command::Refund { key, user: UserId("ann".into()), idempotency }).unwrap();
     assert_eq!(sale.state("A-1-1"), SeatState::Available);
+}
+
+#[test]
+fn what_one_intent_is_told_keeps_its_order_and_a_failure_holds_up_no_other_intent() {
+    let mut sale = Sale::small();
+    let ann = sale.hold("ann", &["A-1-1"]).unwrap();
+    let ann = sale.open(ann, "ann", Scenario::Approve).unwrap();
+    let bob = sale.hold("bob", &["A-1-2"]).unwrap();
+    let bob = sale.open(bob, "bob", Scenario::Approve).unwrap();
+    assert_eq!(sale.decided(&ann, 100, payment::Outcome::Approved), "confirmed");
+    let instruction = |pending: Pending<Effect>| match pending.effect {
+        Effect::Pay { instruction, .. } => instruction,
+        other => panic!("{other:?} is no payment's"),
+    };
+    let open = sale.due_of(&ann).unwrap();
+    assert_eq!((open.attempt, open.due_at), (0, START));
+    assert!(matches!(instruction(open.clone()), Instruction::Open(_)), "the capture waits for the intent to be opened");
+
+    let mut failed_at = START;
+    for attempt in 1..=9_u32 {
+        sale.failed(open.id);
+        sale.engine.forget();
+        assert_eq!(sale.due_of(&ann), None, "tried later, and nothing overtakes it");
+        assert!(sale.due_of(&bob).is_some(), "another intent does not wait");
+        assert!(sale.due().iter().any(|pending| matches!(pending.effect, Effect::EndAdmission { .. })), "nor does a slot");
+        let pending = sale.engine.read(sale.now).unwrap().effects().get(open.id).unwrap().clone();
+        assert_eq!(Some(pending.due_at), Effect::RETRY.after(attempt, &open.id.to_string(), failed_at));
+        assert_eq!(Pending { attempt, due_at: pending.due_at, ..open.clone() }, pending);
+        assert!(sale.engine.parts().unwrap().0.wakes_at(sale.now).is_some_and(|at| at <= pending.due_at), "it wakes up for it");
+        sale.now = Millis(pending.due_at.0 - 1);
+        assert_eq!(sale.due_of(&ann), None);
+        sale.now = pending.due_at;
+        assert_eq!(sale.due_of(&ann), Some(pending));
+        failed_at = sale.now;
+    }
+    sale.performed(open.id);
+    let capture = sale.due_of(&ann).unwrap();
+    assert!(capture.attempt == 0 && matches!(instruction(capture.clone()), Instruction::Capture { .. }));
+    sale.performed(capture.id);
+    assert_eq!(sale.due_of(&ann), None);
+}
+
+#[test]
+fn what_was_performed_is_gone_after_a_restart_and_its_id_is_not_given_again() {
+    let mut sale = Sale::small();
+    let key = sale.buy("ann", &["A-1-1"]);
+    let told = sale.cursor().0;
+    sale.publish(told);
+    while let Some(pending) = sale.due().first().cloned() {
+        sale.performed(pending.id);
+        sale.performed(pending.id);
+    }
+    sale.engine.forget();
+    assert!(sale.engine.read(sale.now).unwrap().effects().is_empty());
+    let last = sale.engine.store().0.borrow().last_effect;
+    assert_eq!(last, 3, "opened, captured, a slot given back");
+    sale.failed(last);
+    assert_eq!(sale.due(), [], "what is not owed cannot fail");
+    sale.refund(key, "ann").unwrap();
+    let owed: Vec<u64> = sale.due().iter().map(|pending| pending.id).filter(|id| *id != PUBLISH).collect();
+    assert_eq!(owed, [last + 1]);
+}
+
+#[test]
+fn the_first_envelope_is_to_be_published_at_once_and_after_a_restart() {
+    let mut sale = Sale::small();
+    sale.ask(&Command::EndAdmission(Admission { number: 7, ends_at: START.plus_sec(60) })).unwrap();
+    assert_eq!(sale.due(), [], "nothing was told yet");
+    let publish = |sale: &mut Sale| sale.due().into_iter().find(|pending| pending.id == PUBLISH);
+    // Memory is lost after what has an even key.
+    sale.trace = TraceId(1);
+    let first = sale.hold("ann", &["A-1-1"]).unwrap();
+    let owed = Pending { id: PUBLISH, attempt: 0, due_at: START, trace: TraceId(1), effect: Effect::Publish };
+    assert_eq!(publish(&mut sale), Some(owed.clone()));
+    sale.trace = TraceId(2);
+    sale.keys = 2;
+    sale.hold("bob", &["A-1-2"]).unwrap();
+    assert_eq!(publish(&mut sale), Some(owed.clone()), "once for all of them");
+    sale.engine.forget();
+    sale.now = START.plus_ms(5);
+    assert_eq!(publish(&mut sale), Some(Pending { trace: TraceId::NONE, ..owed.clone() }), "it follows from the cursor");
+
+    sale.publish(1);
+    assert!(sale.must_publish(), "another one is behind the cursor");
+    sale.publish(2);
+    sale.engine.forget();
+    assert!(!sale.must_publish());
+    assert_eq!(sale.cursor(), (2, 2, 0));
+    sale.trace = TraceId(3);
+    sale.cancel(first, "ann").unwrap();
+    assert_eq!(publish(&mut sale), Some(Pending { due_at: sale.now, trace: TraceId(3), ..owed }));
+}
+
+#[test]
+fn what_cannot_be_published_is_tried_later_and_at_once_after_a_restart() {
+    let mut sale = Sale::small();
+    sale.keys = 100;
+    sale.hold("ann", &["A-1-1"]).unwrap();
+    assert!(!sale.keys.is_multiple_of(2), "memory is kept");
+    assert!(sale.must_publish());
+    sale.failed(PUBLISH);
+    assert!(!sale.must_publish());
+    let later = Effect::RETRY.after(1, &PUBLISH.to_string(), START).unwrap();
+    assert_eq!(sale.engine.parts().unwrap().0.wakes_at(START), Some(later));
+    sale.now = Millis(later.0 - 1);
+    assert!(!sale.must_publish());
+    sale.now = later;
+    assert!(sale.must_publish());
+    sale.failed(PUBLISH);
+    let due_at = |sale: &Sale| sale.engine.parts().unwrap().0.effects().get(PUBLISH).unwrap().due_at;
+    assert_eq!(due_at(&sale), Effect::RETRY.after(2, &PUBLISH.to_string(), later).unwrap(), "pauses grow");
+    sale.engine.forget();
+    assert!(sale.must_publish());
+    sale.publish(1);
+    sale.failed(PUBLISH);
+    assert!(!sale.must_publish() && sale.cursor() == (1, 1, 0), "what was published cannot fail");
+}
+
+#[test]
+fn what_nobody_dealt_with_in_time_is_published_again() {
+    for restart in [false, true] {
+        let mut sale = Sale::small();
+        let wait = |sale: &mut Sale, until| {
+            if restart {
+                sale.engine.forget();
+            }
+            sale.now = until;
+        };
+        sale.buy("ann", &["A-1-1"]);
+        sale.publish(3);
+        wait(&mut sale, START.plus_ms(CONSUMED_WITHIN_MS - 1));
+        assert_eq!((sale.must_publish(), sale.cursor()), (false, (3, 3, 0)));
+        wait(&mut sale, START.plus_ms(CONSUMED_WITHIN_MS));
+        assert_eq!((sale.must_publish(), sale.cursor()), (true, (3, 0, 0)), "nobody has to ask");
+        let again = sale.now;
+        sale.publish(3);
+        assert!(!sale.must_publish());
+        sale.consume(3);
+        wait(&mut sale, again.plus_ms(10 * CONSUMED_WITHIN_MS));
+        assert_eq!((sale.must_publish(), sale.cursor()), (false, (3, 3, 3)));
+        assert_eq!(sale.engine.parts().unwrap().0.next_deadline(), None);
+    }
+}
+
+#[test]
+fn only_what_nobody_dealt_with_goes_again_and_later_envelopes_do_not_put_that_off() {
+    let mut sale = Sale::small();
+    sale.buy("ann", &["A-1-1"]);
+    sale.publish(3);
+    sale.now = START.plus_sec(10);
+    sale.consume(2);
+    sale.keys = 100;
+    for second in [20, 30, 40] {
+        sale.now = START.plus_sec(second);
+        let key = sale.hold("bob", &["A-1-2"]).unwrap();
+        sale.cancel(key, "bob").unwrap();
+        let last = sale.cursor().0;
+        sale.publish(last);
+        assert!(!sale.keys.is_multiple_of(2), "memory is kept");
+        sale.keys += 1;
+    }
+    assert_eq!(sale.cursor(), (9, 9, 2));
+    // The reader took something ten seconds after the start.
+    let at = START.plus_sec(10).plus_ms(CONSUMED_WITHIN_MS);
+    sale.now = Millis(at.0 - 1);
+    assert_eq!(sale.cursor(), (9, 9, 2));
+    sale.now = at;
+    assert_eq!((sale.cursor(), sale.must_publish()), ((9, 2, 2), true));
+}
+
+#[test]
+fn a_cursor_never_moves_back_nor_beyond_the_log() {
+    let mut sale = Sale::small();
+    sale.buy("ann", &["A-1-1"]);
+    sale.publish(2);
+    let commits = sale.engine.store().0.borrow().commits;
+    for through in [0, 1, 2, 4, u64::MAX] {
+        sale.publish(through);
+        assert_eq!(sale.cursor(), (3, 2, 0), "published through {through}");
+    }
+    assert_eq!(sale.engine.store().0.borrow().commits, commits);
+    sale.consume(2);
+    let commits = sale.engine.store().0.borrow().commits;
+    for through in [0, 1, 2, 4, u64::MAX] {
+        sale.consume(through);
+        assert_eq!(sale.cursor(), (3, 2, 2), "consumed through {through}");
+    }
+    assert_eq!(sale.engine.store().0.borrow().commits, commits);
+    sale.publish(3);
+    sale.consume(3);
+    sale.publish(1);
+    sale.consume(1);
+    assert_eq!(sale.cursor(), (3, 3, 3));
+}
+
+#[test]
+fn what_was_dealt_with_was_published_even_if_nobody_said_so() {
+    let mut sale = Sale::small();
+    sale.buy("ann", &["A-1-1"]);
+    sale.consume(3);
+    assert_eq!((sale.cursor(), sale.must_publish()), ((3, 3, 3), false));
+    sale.engine.forget();
+    assert_eq!((sale.cursor(), sale.must_publish()), ((3, 3, 3), false), "also after a restart");
+}
+
+/// The traces of what was written and is owed since, in order.
+fn traces_since(sale: &Sale, (entries, envelopes, effects): (usize, usize, u64)) -> [Vec<TraceId>; 3] {
+    let rows = sale.engine.store().0.borrow();
+    [
+        rows.ledger[entries..].iter().map(|entry| entry.trace_id).collect(),
+        rows.notifications[envelopes..].iter().map(|notification| notification.trace_id).collect(),
+        rows.effects.range(effects + 1..).map(|(_, pending)| pending.trace).collect(),
+    ]
+}
+
+fn written(sale: &Sale) -> (usize, usize, u64) {
+    let rows = sale.engine.store().0.borrow();
+    (rows.ledger.len(), rows.notifications.len(), rows.last_effect)
+}
+
+#[test]
+fn what_a_request_does_carries_its_trace() {
+    let mut sale = Sale::small();
+    sale.trace = TraceId(1);
+    let key = sale.hold("ann", &["A-1-1"]).unwrap();
+    assert_eq!(traces_since(&sale, (0, 0, 0)), [vec![TraceId(1)], vec![TraceId(1)], vec![]]);
+    sale.trace = TraceId(2);
+    let before = written(&sale);
+    let intent = sale.open(key, "ann", Scenario::Approve).unwrap();
+    assert_eq!(traces_since(&sale, before), [vec![], vec![], vec![TraceId(2)]]);
+    sale.trace = TraceId(3);
+    let before = written(&sale);
+    sale.confirm(key, "ann", &intent, true).unwrap();
+    assert_eq!(traces_since(&sale, before), [vec![TraceId(3)], vec![TraceId(3); 2], vec![TraceId(3); 2]]);
+    sale.trace = TraceId(4);
+    let before = written(&sale);
+    sale.refund(key, "ann").unwrap();
+    assert_eq!(traces_since(&sale, before), [vec![TraceId(4)], vec![TraceId(4); 2], vec![TraceId(4)]]);
+}
+
+#[test]
+fn an_expiry_carries_the_trace_of_the_last_request_about_its_reservation() {
+    let mut sale = Sale::small();
+    sale.trace = TraceId(1);
+    sale.hold("ann", &["A-1-1"]).unwrap();
+    sale.trace = TraceId(2);
+    let bob = sale.hold("bob", &["A-1-2"]).unwrap();
+    sale.trace = TraceId(3);
+    sale.open(bob, "bob", Scenario::Timeout).unwrap();
+    sale.engine.forget();
+    // It is somebody else's request that finds them overdue.
+    sale.trace = TraceId(9);
+    sale.now = START.plus_ms(HOLD_MS);
+    let before = written(&sale);
+    sale.hold("cat", &["A-1-3"]).unwrap();
+    let [entries, envelopes, _] = traces_since(&sale, before);
+    assert_eq!(entries, [1, 3, 9].map(TraceId));
+    assert_eq!(envelopes, entries);
+}
+
+#[test]
+fn what_the_providers_word_leads_to_carries_the_trace_of_the_request_that_opened_the_payment() {
+    let words = [payment::Outcome::Approved, payment::Outcome::Failed { reason: "declined".into() }];
+    for (word, late) in words.iter().flat_map(|word| [(word, false), (word, true)]) {
+        let mut sale = Sale::small();
+        sale.trace = TraceId(1);
+        let key = sale.hold("ann", &["A-1-1"]).unwrap();
+        sale.trace = TraceId(2);
+        let intent = sale.open(key, "ann", Scenario::Approve).unwrap();
+        // The provider says nothing of whose request it was.
+        sale.trace = TraceId::NONE;
+        if late {
+            sale.now = START.plus_ms(HOLD_MS);
+            sale.cursor();
+        }
+        sale.engine.forget();
+        let before = written(&sale);
+        sale.word(&intent, 100, word.clone());
+        let traces = traces_since(&sale, before);
+        assert!(!traces[1].is_empty() && !traces[2].is_empty(), "{word:?}");
+        for trace in traces.iter().flatten() {
+            assert_eq!(*trace, TraceId(2), "{word:?}, late: {late}: {traces:?}");
+        }
+    }
+}
+
+#[test]
+fn the_ledger_says_who_of_the_organisers_blocked_a_seat() {
+    let mut sale = Sale::small();
+    sale.trace = TraceId(5);
+    let seats = || vec!["A-1-1".to_owned()];
+    sale.ask(&Command::Block { actor: "olga".to_owned(), block: seats(), unblock: vec![] }).unwrap();
+    sale.ask(&Command::Block { actor: "ivan".to_owned(), block: vec![], unblock: seats() }).unwrap();
+    sale.hold("ann", &["A-1-1"]).unwrap();
+    let rows = sale.engine.store().0.borrow();
+    let who: Vec<_> = rows.ledger.iter().map(|entry| (entry.kind, entry.actor.as_deref(), entry.trace_id)).collect();
+    let trace = TraceId(5);
+    let expected = [
+        (EntryType::Blocked, Some("olga"), trace),
+        (EntryType::Unblocked, Some("ivan"), trace),
+        (EntryType::Created, None, trace),
+    ];
+    assert_eq!(who, expected);
 }

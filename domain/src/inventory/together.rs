@@ -9,7 +9,7 @@ use super::{
 use crate::{
     hash::Hash128,
     id::{EventId, PaymentIntentId},
-    machine::Answer,
+    machine::{self, Answer},
     money::Currency,
     payment::{Outcome, Plan, Scenario},
 };
@@ -28,7 +28,7 @@ struct Ask {
 
 fn ask() -> impl Strategy<Value = Ask> {
     let after_ms = prop_oneof![6 => Just(0_u64), 2 => 0_u64..1000, 1 => 0_u64..HOLD_MS + 1000];
-    (0_u8..7, 1_u128..5, 1_u32..4, 0_u128..12, after_ms, prop::bool::weighted(0.7))
+    (0_u8..11, 1_u128..5, 1_u32..4, 0_u128..12, after_ms, prop::bool::weighted(0.7))
         .prop_map(|(act, reservation, seat, scope, after_ms, joins)| Ask { act, reservation, seat, scope, after_ms, joins })
 }
 
@@ -39,6 +39,7 @@ fn command(ask: &Ask) -> Command {
     let reservation_id = intent.reservation_id();
     let scope = Hash128(1000 * u128::from(ask.act) + 100 * ask.reservation + ask.scope);
     let idempotency = Idempotency { scope, fingerprint: Hash128(u128::from(ask.seat / 3)), ttl_ms: 300_000 };
+    let number = u64::try_from(ask.scope).unwrap();
     match ask.act {
         0 | 1 => {
             let number = u64::try_from(ask.reservation).unwrap();
@@ -58,40 +59,55 @@ fn command(ask: &Ask) -> Command {
             Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome }
         }
         5 => Command::Refund { key, user, idempotency },
-        _ => Command::Block { block: vec![format!("A-1-{}", ask.seat)], unblock: vec![] },
+        6 => Command::Block { actor: "olga".to_owned(), block: vec![format!("A-1-{}", ask.seat)], unblock: vec![] },
+        7 => Command::Performed(number + 1),
+        8 => Command::Failed(number),
+        9 => Command::Published { through: number },
+        _ => Command::Consumed { through: number },
     }
 }
 
-/// The rows, and the answers, of a sale in which `asks` were carried out in commits as `joins` says or one by one.
-fn sold(asks: &[Ask], together: bool) -> (String, Vec<Answer>) {
+fn trace(ask: &Ask) -> TraceId {
+    TraceId(1000 + 100 * u128::from(ask.act) + ask.scope)
+}
+
+/// The rows, and what came of each command, of a sale in which `asks` were carried out in commits as `joins` says or one by one.
+fn sold(asks: &[Ask], together: bool) -> (String, Vec<machine::Outcome>) {
     let mut sale = Sale::small();
-    let mut answers = Vec::new();
+    let mut outcomes = Vec::new();
     let mut rest = asks;
     while let Some(first) = rest.first() {
-        let more = rest[1..].iter().take_while(|ask| ask.joins).count();
+        // What came of an effect is heard of after the commit that owes it.
+        let joins = |ask: &&Ask| ask.joins && !matches!(ask.act, 7 | 8);
+        let more = rest[1..].iter().take_while(joins).count();
         let (group, others) = rest.split_at(1 + more);
         rest = others;
         sale.now = sale.now.plus_ms(first.after_ms);
-        let commands: Vec<Command> = group.iter().map(command).collect();
+        let commands: Vec<(Command, TraceId)> = group.iter().map(|ask| (command(ask), trace(ask))).collect();
+        for (command, _) in &commands {
+            if let Command::Consumed { through } = command {
+                sale.engine.store().acknowledged(*through);
+            }
+        }
+        let each = commands.iter().map(|(command, trace)| (command, *trace));
         if together {
-            let outcomes = sale.engine.execute_all(&commands, sale.now, |_| ()).unwrap();
-            answers.extend(outcomes.into_iter().map(|outcome| outcome.answer));
+            outcomes.extend(sale.engine.execute_all(each, sale.now).unwrap());
         } else {
-            answers.extend(commands.iter().map(|command| sale.engine.execute(command, sale.now).unwrap()));
+            outcomes.extend(each.flat_map(|one| sale.engine.execute_all([one], sale.now).unwrap()));
         }
         sale.engine.read(sale.now).unwrap().check();
         sale.check_ledger();
     }
-    (sale.engine.store().0.borrow().dump(), answers)
+    (sale.engine.store().0.borrow().dump(), outcomes)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
-    fn a_shared_commit_changes_no_row_and_no_answer(asks in prop::collection::vec(ask(), 1..40)) {
-        let (rows, answers) = sold(&asks, true);
-        let (rows_alone, answers_alone) = sold(&asks, false);
-        prop_assert_eq!(answers, answers_alone);
+    fn a_shared_commit_changes_no_row_no_answer_and_no_effect(asks in prop::collection::vec(ask(), 1..40)) {
+        let (rows, outcomes) = sold(&asks, true);
+        let (rows_alone, outcomes_alone) = sold(&asks, false);
+        prop_assert_eq!(outcomes, outcomes_alone);
         prop_assert_eq!(rows, rows_alone);
     }
 }
@@ -100,15 +116,37 @@ fn hold(reservation: u128) -> Command {
     command(&Ask { act: 0, reservation, seat: 1, scope: 0, after_ms: 0, joins: false })
 }
 
+/// Carries out `commands` in one commit, by traces that count from 1.
+fn all(sale: &mut Sale, commands: &[Command]) -> Result<Vec<machine::Outcome>, ()> {
+    sale.engine.execute_all(commands.iter().zip((1..).map(TraceId)), sale.now)
+}
+
 #[test]
 fn commands_that_need_nothing_of_the_rows_share_one_commit() {
     let mut sale = Sale::small();
     sale.engine.read(sale.now).unwrap();
     let before = sale.engine.store().0.borrow().commits;
-    let outcomes = sale.engine.execute_all(&[hold(1), hold(2), hold(3)], sale.now, Inventory::seq).unwrap();
-    assert_eq!(outcomes.iter().map(|outcome| outcome.seen).collect::<Vec<_>>(), [(0, 1), (1, 2), (2, 3)]);
+    let outcomes = all(&mut sale, &[hold(1), hold(2), hold(3)]).unwrap();
     assert!(outcomes.iter().all(|outcome| matches!(outcome.answer, Answer::Granted { .. })));
-    assert_eq!(sale.engine.store().0.borrow().commits, before + 1);
+    let rows = sale.engine.store().0.borrow();
+    let held: Vec<u128> = rows.ledger.iter().map(|entry| entry.reservation_id.as_ref().unwrap().key.0).collect();
+    assert_eq!(held, [1, 2, 3], "one after the other");
+    let traces: Vec<u128> = rows.ledger.iter().map(|entry| entry.trace_id.0).collect();
+    assert_eq!(traces, [1, 2, 3], "each by its own request");
+    assert_eq!(rows.commits, before + 1);
+}
+
+#[test]
+fn every_command_names_the_effects_that_it_created() {
+    let mut sale = Sale::small();
+    let ask = |act: u8, reservation: u128| command(&Ask { act, reservation, seat: 1, scope: 0, after_ms: 0, joins: false });
+    let commands = [hold(1), hold(2), ask(3, 1), ask(3, 2), ask(4, 1), Command::Performed(1), ask(3, 1)];
+    let outcomes = all(&mut sale, &commands).unwrap();
+    let effects: Vec<&[u64]> = outcomes.iter().map(|outcome| outcome.effects.as_slice()).collect();
+    // Opening owes an instruction; the approval a capture and a free slot; the last one is a repetition.
+    assert_eq!(effects, [&[][..], &[], &[1], &[2], &[3, 4], &[], &[]]);
+    let again = all(&mut sale, &[Command::Failed(2)]).unwrap();
+    assert!(again[0].effects.is_empty(), "it was owed before");
 }
 
 #[test]
@@ -116,17 +154,17 @@ fn a_commit_that_fails_leaves_nothing_of_any_of_them() {
     let mut sale = Sale::small();
     let before = sale.engine.store().0.borrow().dump();
     sale.engine.store().0.borrow_mut().broken = true;
-    assert!(sale.engine.execute_all(&[hold(1), hold(2)], sale.now, |_| ()).is_err());
+    assert!(all(&mut sale, &[hold(1), hold(2)]).is_err());
     assert_eq!(sale.engine.store().0.borrow().dump(), before);
     assert_eq!(sale.engine.read(sale.now).unwrap().holds(), 0, "nor in memory");
-    let again = sale.engine.execute_all(&[hold(1), hold(2)], sale.now, |_| ()).unwrap();
+    let again = all(&mut sale, &[hold(1), hold(2)]).unwrap();
     assert!(again.iter().all(|outcome| matches!(outcome.answer, Answer::Granted { replayed: false, .. })));
 }
 
 #[test]
 fn of_two_who_want_a_seat_in_the_same_commit_the_first_gets_it() {
     let mut sale = Sale::small();
-    let outcomes = sale.engine.execute_all(&[hold(1), hold(4)], sale.now, |_| ()).unwrap();
+    let outcomes = all(&mut sale, &[hold(1), hold(4)]).unwrap();
     assert!(matches!(outcomes[0].answer, Answer::Granted { .. }));
     assert_eq!(outcomes[1].answer, Answer::Refused(Refusal::SeatTaken { seat_ids: vec!["A-1-2".into()] }));
 }

@@ -6,6 +6,7 @@ use crate::{
     event::{EventBody, Section},
     id::EventId,
     seat_map::SeatIds,
+    trace::TraceId,
 };
 
 fn sections() -> Vec<Section> {
@@ -17,7 +18,9 @@ fn sections() -> Vec<Section> {
 
 fn entry(seq: u64, kind: EntryType, seat_ids: &[&str]) -> Entry {
     let seat_ids: SeatIds = seat_ids.iter().map(|id| (*id).to_owned()).collect();
-    Entry { seq, at: Timestamp(Millis(0)), kind, reservation_id: None, quantity: seat_ids.len() as u32, seat_ids, section: None }
+    let (trace_id, actor) = (TraceId::NONE, None);
+    let quantity = seat_ids.len() as u32;
+    Entry { seq, at: Timestamp(Millis(0)), kind, trace_id, actor, reservation_id: None, quantity, seat_ids, section: None }
 }
 
 fn whole(epoch: u64, seq: u64, states: &[&str]) -> SeatChanges {

@@ -5,7 +5,7 @@ use domain::{
     hash::Hash128,
     id::{EventId, PaymentIntentId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{self, Admission, Inventory, Wish},
+    inventory::{self, Admission, Inventory, Wish, effect::PUBLISH},
     lane,
     machine::Machine,
     money::Currency,
@@ -50,7 +50,7 @@ pub fn event(seats: u32) -> Event {
 /// # Panics
 /// The machine refuses.
 pub fn done<M: Machine>(machine: &mut M, command: &M::Command) -> M::Reply {
-    let decision = machine.decide(command, NOW).unwrap_or_else(|refusal| panic!("refused: {refusal:?}"));
+    let decision = machine.decide(command, NOW.into()).unwrap_or_else(|refusal| panic!("refused: {refusal:?}"));
     for change in &decision.changes {
         machine.apply(change);
     }
@@ -111,8 +111,8 @@ pub fn buy(inventory: &mut Inventory, number: u64, index: u32) {
     let reservation_id = intent.reservation_id();
     let (amount, currency, outcome) = (PRICE, Currency::KRW, payment::Outcome::Approved);
     done(inventory, &inventory::Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome });
-    let owed = inventory.errands().map(|errand| errand.id).collect();
-    done(inventory, &inventory::Command::ErrandsDone(owed));
+    let owed: Vec<u64> = inventory.effects().iter().map(|pending| pending.id).filter(|id| *id != PUBLISH).collect();
+    owed.into_iter().for_each(|id| drop(done(inventory, &inventory::Command::Performed(id))));
 }
 
 /// The `index`th seat of the map.

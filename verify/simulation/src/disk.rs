@@ -12,14 +12,18 @@ use std::{
 use domain::{
     hash::Hash128,
     idempotency::{Idempotency, Record},
-    inventory::{Inventory, Query, ledger::Entry},
+    inventory::{
+        Inventory, Query,
+        ledger::{Entry, FeedPage},
+    },
     live::DELTAS_KEPT,
     machine::{Answer, Batch, Machine, Store},
     refusal::Refusal,
     time::Millis,
 };
 use futures_channel::oneshot;
-use protocol::{ask::Object, inventory::InventoryRows as OutboxRows};
+use protocol::{ask::Object, inventory::InventoryRows as LogRows};
+use serde_json::value::RawValue;
 
 use crate::{
     rows::{Records, Rows},
@@ -39,7 +43,7 @@ struct Image<R> {
 
 /// One write, as it waits to be durable.
 enum Write<R: Rows> {
-    Batch { changes: Vec<ChangeOf<R>>, records: Vec<(Record, Vec<u8>)>, purge: Option<Millis>, at: Millis },
+    Batch { steps: Vec<Vec<ChangeOf<R>>>, records: Vec<(Record, Vec<u8>)>, purge: Option<Millis>, at: Millis },
     Alarm(Option<Millis>),
 }
 
@@ -47,8 +51,8 @@ impl<R: Rows> Image<R> {
     fn write(&mut self, write: &Write<R>) -> Result<(), String> {
         match write {
             Write::Alarm(at) => self.alarm = *at,
-            Write::Batch { changes, records, purge, .. } => {
-                changes.iter().try_for_each(|change| self.rows.write(change))?;
+            Write::Batch { steps, records, purge, .. } => {
+                steps.iter().flatten().try_for_each(|change| self.rows.write(change))?;
                 if let Some(now) = purge {
                     self.purge(*now);
                 }
@@ -143,8 +147,9 @@ impl<R: Rows> Drive for RefCell<Disk<R>> {
             let Some(write) = disk.pending.pop_front() else { break };
             disk.durable.write(&write).expect("what was written once is written again");
             disk.flushed += 1;
-            if let Write::Batch { changes, at, .. } = &write {
-                world.saved(object, |witness| R::testify(witness, object, changes, *at));
+            if let Write::Batch { steps, at, .. } = &write {
+                // What was decided together is judged together; a commit may hold several decisions.
+                steps.iter().for_each(|changes| world.saved(object, |witness| R::testify(witness, object, changes, *at)));
             }
         }
         let flushed = disk.flushed;
@@ -222,7 +227,7 @@ impl<R: Rows> Store<R::Machine> for DiskStore<R> {
     fn save(&self, batch: &Batch<'_, ChangeOf<R>>) -> Result<(), String> {
         self.world.may_fail(&self.object, "save")?;
         let write = Write::Batch {
-            changes: batch.changes().cloned().collect(),
+            steps: batch.steps.iter().map(|step| step.changes.clone()).collect(),
             records: batch.records().map(|(record, body)| (record, body.to_vec())).collect(),
             purge: batch.purge_records_at,
             at: batch.decided_at,
@@ -240,11 +245,9 @@ impl<R: Rows> Store<R::Machine> for DiskStore<R> {
     }
 }
 
-impl OutboxRows for DiskStore<crate::rows::InventoryRows> {
-    fn begin(&self, _traces: &[&str]) {}
-
-    fn outbox(&self, limit: u32) -> Result<Vec<(u64, String)>, String> {
-        Ok(self.disk.borrow().latest.rows.outbox(limit))
+impl LogRows for DiskStore<crate::rows::InventoryRows> {
+    fn log(&self, after: u64, limit: u32) -> Result<Vec<(u64, String)>, String> {
+        Ok(self.disk.borrow().latest.rows.log(after, limit))
     }
 
     fn ledger(&self, after: u64, limit: u32) -> Result<Vec<Entry>, String> {
@@ -260,6 +263,12 @@ impl OutboxRows for DiskStore<crate::rows::InventoryRows> {
                 Ok(stock) => protocol::ask::granted(&stock).map_err(|problem| problem.to_string()),
                 Err(refusal) => Ok(Answer::Refused(refusal)),
             };
+        }
+        if let Query::Feed { after, limit } = query {
+            let log = self.disk.borrow().latest.rows.log(*after, *limit);
+            let next = log.last().map(|(sequence, _)| *sequence);
+            let envelopes = log.into_iter().map(|(_, text)| RawValue::from_string(text).expect("the log is JSON")).collect();
+            return protocol::ask::granted(&FeedPage { envelopes, next }).map_err(|problem| problem.to_string());
         }
         if let Query::Changes { known } = query {
             let entries = self.disk.borrow().latest.rows.ledger(inventory.changed_since(*known), DELTAS_KEPT);

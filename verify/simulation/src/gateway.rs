@@ -8,10 +8,10 @@ use domain::{
     hash::Hash128,
     id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{Command, Query, Wish},
+    inventory::{Command, Query, Wish, ledger::FeedPage},
     lane::Join,
     machine::Answer,
-    payment::{Action, Outcome, Plan, WebhookBody, WebhookType},
+    payment::{Action, Outcome, Plan, WebhookBody, WebhookType, simulator::object_of},
     queue::{Command as QueueCommand, Entered},
     refusal::Refusal,
     time::Millis,
@@ -29,6 +29,7 @@ use protocol::{
     within,
 };
 use serde::Serialize;
+use serde_json::Value;
 use signing::{
     token::{CallerHash, ReservationToken, WaitingToken},
     webhook::TOLERANCE_MS,
@@ -42,6 +43,8 @@ pub(crate) const RECORD_TTL_MS: u64 = 300_000;
 pub(crate) const KID: u32 = 1;
 /// After how many questions in a short time an isolate asks together: fewer than on the platform, because fewer people come.
 const OFTEN: usize = 2;
+/// Envelopes that the reader of `sale-events` asks for at once.
+const FEED_PAGE: u32 = 20;
 /// How long a browser waits for an answer, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
 
@@ -338,8 +341,8 @@ impl Door {
         key: &str,
     ) -> Result<Granted, No> {
         let idempotency = keyed(&user.0, "process", key, &format!("{intent}{action:?}"));
-        let process = PaymentAsk::Process { user: user.clone(), action, idempotency };
-        granted(self.ask(&Object::Payment(intent.clone()), &process).await?)
+        let process = PaymentAsk::Process { intent: intent.clone(), user: user.clone(), action, idempotency };
+        granted(self.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), &process).await?)
     }
 
     /// POST `/payments/{id}/cancel`.
@@ -397,6 +400,25 @@ impl Door {
         granted(sale::command(self, &event_id, command).await?)
     }
 
+    /// What the reader of the queue `sale-events` does with a batch: takes in what follows on what it has, reads the log where
+    /// something is missing, and says how far it has come.
+    pub(crate) async fn consume(&self, batch: Vec<Value>) -> Result<(), No> {
+        let event_id = self.event_id();
+        let mut rest = batch;
+        loop {
+            rest.into_iter().for_each(|envelope| self.world.receive(envelope));
+            let through = self.world.received_through();
+            let last = self.world.0.delivered.borrow().keys().next_back().copied().unwrap_or(0);
+            if through == last {
+                self.world.0.witness.borrow_mut().seats.acknowledges(through);
+                return sale::consumed(self, &event_id, through).await;
+            }
+            let query = Query::Feed { after: through, limit: FEED_PAGE };
+            let page: FeedPage = sale::read::<Self, _>(&granted(sale::look(self, &event_id, query).await?)?.0)?;
+            rest = page.envelopes.iter().filter_map(|envelope| serde_json::from_str(envelope.get()).ok()).collect();
+        }
+    }
+
     /// PUT `/admin/events/{id}` and PATCH `/admin/events/{id}/queue`: the newest version, to whom it concerns.
     pub(crate) async fn publish_event(&self) -> Result<(), No> {
         let event = self.world.0.event.borrow().clone();
@@ -411,6 +433,6 @@ impl Door {
     /// POST `/admin/events/{id}/seats`.
     pub(crate) async fn block(&self, block: Vec<String>, unblock: Vec<String>) -> Result<Granted, No> {
         let event_id = self.event_id();
-        granted(sale::command(self, &event_id, Command::Block { block, unblock }).await?)
+        granted(sale::command(self, &event_id, Command::Block { actor: "organiser".to_owned(), block, unblock }).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! How messages travel, and what becomes of them in bad weather.
 
-use domain::payment::Webhook;
+use domain::{invariants::Invariant, payment::Webhook};
 use futures_channel::oneshot;
 use protocol::{
     Problem,
@@ -8,7 +8,15 @@ use protocol::{
 };
 use serde_json::Value;
 
-use crate::{gateway::No, profile::Misfortune, world::World};
+use crate::{
+    executor::IMMORTAL,
+    gateway::{Door, No},
+    profile::Misfortune,
+    world::World,
+};
+
+/// How often the queue `sale-events` gives a batch to its reader at most.
+const DELIVERIES_MAX: u32 = 5;
 
 impl World {
     /// How long the next message takes, in milliseconds.
@@ -53,35 +61,50 @@ impl World {
         self.0.executor.after(self.delay_ms(), move || world.deliver(&to, questions, reply));
     }
 
-    /// The queue `sale-events` takes envelopes and delivers each at least once.
+    /// The queue `sale-events` takes envelopes and delivers them to its reader: mostly once, now and then twice or never.
     pub(crate) async fn publish(&self, envelopes: &[String]) -> Result<(), Problem> {
         if self.goes_wrong(self.0.weather.loses) {
             return Err("the queue could not be reached".into());
         }
-        let times = 1 + u32::from(self.goes_wrong(self.0.weather.repeats));
-        for _ in 0..times {
-            let (world, envelopes) = (self.clone(), envelopes.to_vec());
-            self.0.executor.after(self.delay_ms(), move || world.consume(envelopes));
-        }
+        let envelope = |text: &String| serde_json::from_str(text).expect("the log is JSON");
+        let batch: Vec<Value> = envelopes.iter().map(envelope).collect();
         let lost = self.goes_wrong(self.0.weather.loses);
-        self.0.executor.sleep(self.delay_ms()).await;
-        if lost { Err("the queue did not say whether it took them".into()) } else { Ok(()) }
-    }
-
-    fn consume(&self, envelopes: Vec<String>) {
-        use domain::invariants::Invariant;
-        for envelope in envelopes {
-            let envelope: Value = serde_json::from_str(&envelope).expect("what leaves an outbox is JSON");
-            let sequence = envelope["sequence"].as_u64().unwrap_or(0);
-            let known = self.0.delivered.borrow().get(&sequence).cloned();
-            let same = known.is_none_or(|known| known == envelope);
-            self.promise(Invariant::AcknowledgedSurvives, same, || format!("notification {sequence} was sent with two contents"));
-            self.0.delivered.borrow_mut().insert(sequence, envelope);
+        let times = u32::from(!lost) + u32::from(self.goes_wrong(self.0.weather.repeats));
+        for _ in 0..times {
+            let (world, batch) = (self.clone(), batch.clone());
+            self.0.executor.spawn(IMMORTAL, async move {
+                world.0.executor.sleep(world.delay_ms()).await;
+                // Who fails to deal with it is given it again, some times.
+                for _ in 0..DELIVERIES_MAX {
+                    let batch = batch.clone();
+                    if world.request(0, move |gate| consume(gate, batch.clone())).await.is_ok() {
+                        return;
+                    }
+                }
+            });
         }
+        let unheard = self.goes_wrong(self.0.weather.loses);
+        self.0.executor.sleep(self.delay_ms()).await;
+        if unheard { Err("the queue did not say whether it took them".into()) } else { Ok(()) }
     }
 
-    /// Signs a webhook and sends it to the gateway; the status that it answered.
-    pub(crate) async fn report(&self, webhook: &Webhook) -> Result<u16, Problem> {
+    /// Takes an envelope in.
+    pub(crate) fn receive(&self, envelope: Value) {
+        let sequence = envelope["sequence"].as_u64().unwrap_or(0);
+        let known = self.0.delivered.borrow().get(&sequence).cloned();
+        let same = known.is_none_or(|known| known == envelope);
+        self.promise(Invariant::NothingUntold, same, || format!("envelope {sequence} was sent with two contents"));
+        self.0.delivered.borrow_mut().insert(sequence, envelope);
+    }
+
+    /// The last envelope before which none is missing.
+    pub(crate) fn received_through(&self) -> u64 {
+        let delivered = self.0.delivered.borrow();
+        (1..).zip(delivered.keys()).take_while(|(wanted, sequence)| wanted == *sequence).last().map_or(0, |(wanted, _)| wanted)
+    }
+
+    /// Signs a webhook and sends it to the gateway; the body of its answer.
+    pub(crate) async fn report(&self, webhook: &Webhook) -> Result<Vec<u8>, Problem> {
         let body = serde_json::to_vec(&webhook.body)?;
         let headers = self.0.webhooks.headers(&webhook.id, &body, self.now());
         let [id, timestamp, signature] = headers.map(|(_, value)| value);
@@ -92,10 +115,14 @@ impl World {
             })
             .await;
         match outcome {
-            Ok(_) => Ok(200),
-            Err(No::Refused(_)) => Ok(404),
-            Err(No::Broken(_)) => Ok(500),
+            Ok((body, _)) => Ok(body),
+            Err(No::Refused(refusal)) => Err(refusal.code().into()),
+            Err(No::Broken(problem)) => Err(Problem(problem)),
             Err(No::Lost) => Err("no answer".into()),
         }
     }
+}
+
+async fn consume(gate: Door, batch: Vec<Value>) -> Result<(), No> {
+    gate.consume(batch).await
 }

@@ -2,11 +2,13 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use domain::{inventory::Inventory, machine::Answer, queue::Command as QueueCommand, refusal::Refusal, time::Millis};
+use domain::{
+    inventory::Inventory, machine::Answer, queue::Command as QueueCommand, refusal::Refusal, time::Millis, trace::TraceId,
+};
 use futures_channel::oneshot;
 use futures_util::future::join_all;
 use protocol::{
-    Level, Platform, Problem,
+    Actor as _, Level, Platform, Problem,
     ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, encode, question},
     inventory::InventoryActor,
     lane::LaneActor,
@@ -73,9 +75,9 @@ impl Actor {
     async fn alarm(&self) -> Result<(), Problem> {
         match self {
             Self::Lane(_) => Ok(()),
-            Self::Queue(queue) => queue.alarm().await,
-            Self::Inventory(inventory) => inventory.alarm().await,
-            Self::Payment(payment) => payment.alarm().await,
+            Self::Queue(queue) => queue.ring().await,
+            Self::Inventory(inventory) => inventory.ring().await,
+            Self::Payment(payment) => payment.ring().await,
             Self::Live(live) => live.alarm().await,
         }
     }
@@ -87,7 +89,7 @@ impl Storage {
             Object::Lane(..) => Self::Lane(Rc::default()),
             Object::Queue(_) => Self::Queue(Rc::default()),
             Object::Inventory(_) => Self::Inventory(Rc::default()),
-            Object::Payment(_) => Self::Payment(Rc::default()),
+            Object::Payment(..) => Self::Payment(Rc::default()),
             Object::Live(..) => Self::Live(Rc::default()),
         }
     }
@@ -118,7 +120,7 @@ impl Storage {
                 let store = store(disk, world, object, life);
                 Actor::Inventory(Rc::new(InventoryActor::new(machine, store, event_id.clone())))
             }
-            (Self::Payment(disk), Object::Payment(_)) => {
+            (Self::Payment(disk), Object::Payment(..)) => {
                 Actor::Payment(Rc::new(PaymentActor::new(machine, store(disk, world, object, life))))
             }
             (Self::Live(_), Object::Live(event_id, _)) => {
@@ -394,12 +396,12 @@ impl Platform for Machine {
         self.world.publish(envelopes).await
     }
 
-    async fn report(&self, webhook: &domain::payment::Webhook, _trace: &str) -> Result<u16, Problem> {
+    async fn report(&self, webhook: &domain::payment::Webhook, _trace: TraceId) -> Result<Vec<u8>, Problem> {
         self.output_gate().await;
         self.world.report(webhook).await
     }
 
-    fn log(&self, _level: Level, _trace: &str, message: &str, _fields: Value) {
+    fn log(&self, _level: Level, _trace: TraceId, message: &str, _fields: Value) {
         self.world.trace("log", message.as_bytes());
     }
 }

@@ -40,9 +40,9 @@ pub trait Rows: Clone + Default + 'static {
     /// It broke a promise.
     fn testify(witness: &mut Witness, object: &Object, changes: &[<Self::Machine as Machine>::Change], now: Millis) -> Verdict;
 
-    /// The oldest envelopes that have not left, by their sequence, each as JSON.
-    fn outbox(&self, limit: u32) -> Vec<(u64, String)> {
-        let _ = limit;
+    /// Envelopes of the log behind `after`, by their sequence, each as JSON.
+    fn log(&self, after: u64, limit: u32) -> Vec<(u64, String)> {
+        let _ = (after, limit);
         vec![]
     }
 

@@ -115,7 +115,7 @@ fn rest(world: &World) {
     let sent = world.0.witness.borrow().seats.sequence();
     let delivered = world.0.delivered.borrow();
     let missing = (1..=sent).find(|sequence| !delivered.contains_key(sequence));
-    world.promise(Invariant::AcknowledgedSurvives, missing.is_none(), || format!("notification {missing:?} never arrived"));
+    world.promise(Invariant::NothingUntold, missing.is_none(), || format!("envelope {missing:?} never arrived"));
     let (turns, here) = {
         let witness = world.0.witness.borrow();
         (witness.line.turns().iter().map(|(number, _)| *number).collect::<Vec<_>>(), world.0.stats.borrow().people_here)

@@ -105,10 +105,10 @@ pub(crate) struct SeatsBody {
 /// # Errors
 /// `EVENT_NOT_FOUND`, what the inventory refuses, or no answer.
 pub async fn set_seats(call: &Call) -> Result<Reply, ApiError> {
-    call.admin()?;
+    let actor = call.admin()?.username.clone();
     let SeatsBody { block, unblock } = call.json()?;
     let event_id = named(call).await?;
-    let reply = Reply::answer(200, objects::inventory(call, &event_id, Command::Block { block, unblock }).await?)?;
+    let reply = Reply::answer(200, objects::inventory(call, &event_id, Command::Block { actor, block, unblock }).await?)?;
     availability::seats_changed(&event_id);
     Ok(reply)
 }

@@ -5,6 +5,7 @@ use domain::{
     id::{EventId, PaymentIntentId},
     inventory,
     machine::Answer,
+    payment::simulator::object_of,
     queue as line,
     time::Millis,
 };
@@ -72,12 +73,12 @@ pub async fn inventory_look(call: &Call, event_id: &EventId, query: inventory::Q
     granted(sale::look(call, event_id, query).await?)
 }
 
-/// Asks a payment intent.
+/// Asks the simulated provider about an intent.
 ///
 /// # Errors
 /// There is no answer.
 pub async fn payment(call: &Call, intent: &PaymentIntentId, ask: &PaymentAsk) -> Result<Answer, ApiError> {
-    call.ask(&Object::Payment(intent.clone()), ask).await
+    call.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), ask).await
 }
 
 /// Asks what delivers to an organiser's endpoint.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, UserId},
     idempotency::Idempotency,
-    inventory::{Command, Effect, Query},
+    inventory::{Command, Consequence, Query},
     machine::Answer,
     money::{Amount, Currency},
     payment::{Action, Outcome, Plan, Scenario, Status},
@@ -26,7 +26,7 @@ use crate::{
     availability,
     call::{Call, required},
     catalogue,
-    config::Config,
+    config::{Config, Provider},
     error::{ApiError, Code},
     idempotency, objects, pages,
     reply::Reply,
@@ -63,9 +63,12 @@ impl IntentBody {
 /// POST `/payments/intent`.
 ///
 /// # Errors
-/// `RESERVATION_NOT_FOUND`, what the inventory refuses, or no answer.
+/// `RESERVATION_NOT_FOUND`, `UNAVAILABLE` without a provider, what the inventory refuses, or no answer.
 pub async fn intent(call: &Call) -> Result<Reply, ApiError> {
     let user = call.user()?.sub.clone();
+    if call.config.payment_provider == Provider::None {
+        return Err(ApiError::new(Code::Unavailable, "Nothing can be paid here: no payment provider is set."));
+    }
     let body: IntentBody = call.json()?;
     let plan = body.plan(&call.config)?;
     let reservation = ReservationId::parse(required("reservation_id", &body.reservation_id)?);
@@ -91,7 +94,7 @@ pub async fn process(call: &Call) -> Result<Reply, ApiError> {
     let body: ProcessBody = call.json()?;
     let intent = known(call, required("payment_intent_id", &body.payment_intent_id)?).await?;
     let idempotency = call.idempotency("process", Some(&intent.event_id))?;
-    let ask = PaymentAsk::Process { user, action: body.action.unwrap_or_default(), idempotency };
+    let ask = PaymentAsk::Process { intent: intent.clone(), user, action: body.action.unwrap_or_default(), idempotency };
     let reply = Reply::answer(200, objects::payment(call, &intent, &ask).await?)?;
     availability::seats_changed(&intent.event_id);
     Ok(reply)
@@ -104,7 +107,8 @@ pub async fn process(call: &Call) -> Result<Reply, ApiError> {
 pub async fn status(call: &Call) -> Result<Reply, ApiError> {
     let user = call.user()?.sub.clone();
     let intent = known(call, call.id()).await?;
-    Reply::answer(200, objects::payment(call, &intent, &PaymentAsk::Status { user }).await?)
+    let event_id = intent.event_id.clone();
+    Ok(Reply::bytes(200, objects::inventory_look(call, &event_id, Query::Intent { intent, user }).await?))
 }
 
 /// POST `/payments/{id}/cancel`.
@@ -193,7 +197,7 @@ struct WebhookData {
 #[derive(Serialize, Deserialize)]
 struct Received {
     received: bool,
-    effect: Effect,
+    effect: Consequence,
 }
 
 impl WebhookBody {
@@ -221,7 +225,7 @@ pub async fn webhook(call: &Call) -> Result<Reply, ApiError> {
     let intent = known(call, &body.data.payment_intent_id).await?;
     let Some((reservation_id, amount, currency, outcome)) = body.word() else {
         log_without_effect(call, &intent);
-        return Ok(Reply::json(200, &Received { received: true, effect: Effect::None }));
+        return Ok(Reply::json(200, &Received { received: true, effect: Consequence::None }));
     };
     let event_id = intent.event_id.clone();
     let scope = idempotency::digest(&[b"webhook", webhook_id.as_bytes()]);
@@ -231,8 +235,8 @@ pub async fn webhook(call: &Call) -> Result<Reply, ApiError> {
     let answer = objects::inventory(call, &event_id, command).await?;
     if let Answer::Granted { body, replayed: false } = &answer {
         match objects::read::<Received>(body)?.effect {
-            Effect::None => log_without_effect(call, &intent),
-            Effect::Confirmed | Effect::Cancelled | Effect::Voided => availability::seats_changed(&event_id),
+            Consequence::None => log_without_effect(call, &intent),
+            Consequence::Confirmed | Consequence::Cancelled | Consequence::Voided => availability::seats_changed(&event_id),
         }
     }
     Reply::answer(200, answer)

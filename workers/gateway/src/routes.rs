@@ -21,6 +21,8 @@ use crate::{
     webhooks,
 };
 
+/// The route that tells the simulated provider what to decide; without it there is none.
+pub(crate) const PROCESS: &str = "/api/v1/payments/process";
 /// Most segments that a path of ours has.
 const SEGMENTS_MAX: usize = 6;
 
@@ -98,7 +100,7 @@ fn find_v1(segments: &[&str]) -> Option<Route> {
 
         ["payments" | "payment"] => route("/api/v1/payments", OWN, ""),
         ["payments" | "payment", "intent"] => route("/api/v1/payments/intent", OWN_KEYED, ""),
-        ["payments" | "payment", "process"] => route("/api/v1/payments/process", OWN_KEYED, ""),
+        ["payments" | "payment", "process"] => route(PROCESS, OWN_KEYED, ""),
         ["payments" | "payment", "webhook"] => route("/api/v1/payments/webhook", SIGNED, ""),
         ["payments" | "payment", id, "status"] => route("/api/v1/payments/{id}/status", OWN, id),
         ["payments" | "payment", id, "cancel"] => route("/api/v1/payments/{id}/cancel", OWN_KEYED, id),

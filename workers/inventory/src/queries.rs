@@ -5,20 +5,22 @@ use domain::{
     id::{ReservationKey, UserId},
     inventory::{
         Cursor, Inventory, Query,
-        ledger::Entry,
+        ledger::{Entry, FeedPage},
         reservation::{IntentView, OrderView, Reservation, ReservationView, Status},
         seats::SeatState,
     },
     live::{DELTAS_KEPT, SectionStates},
-    machine::Answer,
+    machine::{Answer, Machine},
     money::Amount,
     refusal::Refusal,
     time::{Millis, Timestamp},
 };
+use protocol::inventory::InventoryRows;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use shell::{
     ask::granted,
-    sql::{integer_value, json},
+    sql::{integer, integer_value, json},
 };
 use worker::{Result, SqlStorageValue};
 
@@ -66,7 +68,7 @@ struct Figures<'a> {
     sold: u32,
     blocked: u32,
     outbox_backlog: u64,
-    errands: usize,
+    effects: usize,
     ledger_seq: u64,
     sections: Vec<SectionFigures<'a>>,
 }
@@ -115,6 +117,15 @@ pub(crate) fn answer(inventory: &Inventory, store: &InventoryStore, query: &Quer
             granted(&inventory.changes(*known, &entries))
         }
         Query::Ledger { after, limit } => granted(&ledger(store, *after, *limit)?),
+        Query::Feed { after, limit } => granted(&feed(store, *after, *limit)?),
+        Query::LoggedBefore(at) => granted(&logged_before(store, inventory.sequence(), *at)?),
+        Query::Intent { intent, user } => match owned(store, intent.key, user, Refusal::PaymentNotFound)? {
+            Ok(reservation) => match IntentView::new(&event.event_id, &reservation, intent.attempt.into()) {
+                Some(view) => granted(&view),
+                None => Ok(Answer::Refused(Refusal::PaymentNotFound)),
+            },
+            Err(refusal) => Ok(Answer::Refused(refusal)),
+        },
         Query::Stock => match inventory.stock(now) {
             Ok(stock) => granted(&stock),
             Err(refusal) => Ok(Answer::Refused(refusal)),
@@ -203,17 +214,38 @@ pub(crate) fn ledger(store: &InventoryStore, after: u64, limit: u32) -> Result<L
     Ok(LedgerPage { entries, next_cursor })
 }
 
+fn feed(store: &InventoryStore, after: u64, limit: u32) -> Result<FeedPage> {
+    let log = store.log(after, limit)?;
+    let next = log.last().map(|(sequence, _)| *sequence);
+    let envelopes = log.into_iter().map(|(_, body)| RawValue::from_string(body)).collect::<std::result::Result<_, _>>()?;
+    Ok(FeedPage { envelopes, next })
+}
+
+/// The sequence of the last envelope that is older than `at`, by bisection: sequences have no gaps, and time does not go back
+/// from one to the next.
+fn logged_before(store: &InventoryStore, last: u64, at: Millis) -> Result<u64> {
+    let (mut older, mut newer) = (0, last + 1);
+    while newer - older > 1 {
+        let middle = older + (newer - older) / 2;
+        let rows = store.sql.rows("SELECT at FROM log WHERE sequence = ?", vec![integer_value(middle)?])?;
+        // What is older than the log itself has no row.
+        let logged_at = rows.first().map_or(Ok(0), |row| integer(row, 0))?;
+        if logged_at < at.0 { older = middle } else { newer = middle }
+    }
+    Ok(older)
+}
+
 fn console<'a>(inventory: &'a Inventory, event: &'a Event) -> Figures<'a> {
     let totals = inventory.seats().totals();
-    let (sent, sequence) = inventory.outbox();
+    let (published, _) = inventory.published();
     Figures {
         remaining: totals.of(SeatState::Available),
         holds: inventory.holds(),
         held: totals.of(SeatState::Held),
         sold: totals.of(SeatState::Sold),
         blocked: totals.of(SeatState::Blocked),
-        outbox_backlog: sequence - sent,
-        errands: inventory.errands().count(),
+        outbox_backlog: inventory.sequence() - published,
+        effects: inventory.effects().len(),
         ledger_seq: inventory.seq(),
         sections: figures(inventory, event),
     }

@@ -7,13 +7,11 @@
 //! | `taken` | a held or sold seat; the primary key is the last guard against selling one twice |
 //! | `blocked` | a seat kept back |
 //! | `ledger` | one change of seats, for ever |
-//! | `outbox` | a notification that has not left yet |
-//! | `errands` | what is owed to another object |
+//! | `log` | one envelope that the outside is told, for ever |
+//! | `effects` | what is owed to another object |
 //! | `ended_admissions` | an admission that ended before its token does |
-//! | `counters` | the numbers that must not come again |
+//! | `counters` | the cursor of `sale-events`, and the last effect's id |
 //! | `idempotency` | the answer to a key |
-
-use std::cell::RefCell;
 
 use domain::{
     idempotency::{Idempotency, Record},
@@ -25,13 +23,12 @@ use protocol::inventory::InventoryRows;
 use shell::{
     records,
     sql::{Row, Sql, integer, integer_value, json, text},
-    trace_id,
 };
 use worker::Result;
 
 use crate::{
     queries,
-    written::{LAST_ERRAND, SENT, Written},
+    written::{CONSUMED, LAST_EFFECT, PUBLISHED, Written},
 };
 
 const MIGRATIONS: &[&str] = &[
@@ -55,6 +52,18 @@ const MIGRATIONS: &[&str] = &[
     // Made tables that the next one drops.
     "SELECT 1",
     "DROP TABLE IF EXISTS claims; DROP TABLE IF EXISTS merged",
+    "
+    CREATE TABLE log (sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL);
+    INSERT INTO log SELECT sequence, CAST(unixepoch(body ->> 'time', 'subsec') * 1000 AS INTEGER), json_set(body, '$.trace_id', trace_id) FROM outbox;
+    DROP TABLE outbox;
+    CREATE TABLE effects (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
+    INSERT INTO effects SELECT id, json_object('id', id, 'attempt', body -> 'tries', 'due_at', body -> 'next_try_at', 'effect', body -> 'duty') FROM errands;
+    DROP TABLE errands;
+    INSERT INTO counters SELECT 'published', value FROM counters WHERE name = 'sent';
+    UPDATE counters SET name = 'consumed' WHERE name = 'sent';
+    UPDATE counters SET name = 'last_effect' WHERE name = 'last_errand';
+    DROP INDEX taken_by_reservation;
+",
 ];
 
 /// Those of admissions that are over; memory forgets them earlier.
@@ -64,13 +73,11 @@ const FORGET_ENDED: &str = "DELETE FROM ended_admissions WHERE ends_at <= (SELEC
 pub(crate) struct InventoryStore {
     pub(crate) sql: Sql,
     migrated: std::cell::Cell<bool>,
-    /// The traces that the commands at hand belong to; they go out with their notifications.
-    trace_ids: RefCell<Vec<String>>,
 }
 
 impl InventoryStore {
     pub(crate) const fn new(sql: Sql) -> Self {
-        Self { sql, migrated: std::cell::Cell::new(false), trace_ids: RefCell::new(Vec::new()) }
+        Self { sql, migrated: std::cell::Cell::new(false) }
     }
 
     /// A reservation by its key, in any status.
@@ -103,19 +110,23 @@ impl Store<Inventory> for InventoryStore {
         let blocked = bodies("SELECT seat_id FROM blocked")?;
         self.sql.exec(FORGET_ENDED, vec![integer_value(ENDED_KEPT_MS)?])?;
         let ended = bodies("SELECT number, ends_at FROM ended_admissions ORDER BY number")?;
-        let errands = bodies("SELECT body FROM errands")?;
+        let effects = bodies("SELECT body FROM effects")?;
+        let last = bodies("SELECT sequence, at FROM log ORDER BY sequence DESC LIMIT 1")?;
+        let consumed = self.counter(CONSUMED)?;
         let admission = |row: &Row| Ok(Admission { number: integer(row, 0)?, ends_at: Millis(integer(row, 1)?) });
-        let sent = self.counter(SENT)?;
         let inventory = Inventory::restore(Rows {
             event: event.first().map(|row| json(row, 0)).transpose()?,
             blocked: blocked.iter().map(|row| text(row, 0).map(str::to_owned)).collect::<Result<_>>()?,
             taking: taking.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
             ended: ended.iter().map(admission).collect::<Result<_>>()?,
-            errands: errands.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
+            effects: effects.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
             seq: self.highest("SELECT coalesce(max(seq), 0) FROM ledger")?,
-            sequence: sent.max(self.highest("SELECT coalesce(max(sequence), 0) FROM outbox")?),
-            sent,
-            last_errand: self.counter(LAST_ERRAND)?,
+            // Before there was a log, what had left was deleted.
+            sequence: last.first().map_or(Ok(consumed), |row| integer(row, 0))?,
+            logged_at: Millis(last.first().map_or(Ok(0), |row| integer(row, 1))?),
+            published: self.counter(PUBLISHED)?.max(consumed),
+            consumed,
+            last_effect: self.counter(LAST_EFFECT)?,
         });
         Ok((inventory, records::load(&self.sql)?))
     }
@@ -131,7 +142,7 @@ impl Store<Inventory> for InventoryStore {
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
         self.sql.transaction(|| {
-            Written::new(batch, &self.trace_ids.borrow()).save(&self.sql)?;
+            Written::new(batch).save(&self.sql)?;
             records::save(&self.sql, batch)
         })
     }
@@ -142,13 +153,9 @@ impl Store<Inventory> for InventoryStore {
 }
 
 impl InventoryRows for InventoryStore {
-    fn begin(&self, traces: &[&str]) {
-        *self.trace_ids.borrow_mut() = traces.iter().map(|trace| trace_id(trace).to_owned()).collect();
-    }
-
-    fn outbox(&self, limit: u32) -> Result<Vec<(u64, String)>> {
-        let statement = "SELECT sequence, json_set(body, '$.trace_id', trace_id) FROM outbox ORDER BY sequence LIMIT ?";
-        let rows = self.sql.rows(statement, vec![integer_value(limit.into())?])?;
+    fn log(&self, after: u64, limit: u32) -> Result<Vec<(u64, String)>> {
+        let statement = "SELECT sequence, body FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?";
+        let rows = self.sql.rows(statement, vec![integer_value(after)?, integer_value(limit.into())?])?;
         rows.iter().map(|row| Ok((integer(row, 0)?, text(row, 1)?.to_owned()))).collect()
     }
 

@@ -3,21 +3,30 @@
 use std::collections::BTreeMap;
 
 use domain::{
+    effect::Pending,
     id::ReservationKey,
     inventory::{
         Change,
+        effect::Effect,
         ledger::{Entry, EntryType, Notification},
         reservation::Reservation,
     },
     machine::Batch,
+    time::Millis,
 };
-use shell::sql::{Sql, integer_value, json_value};
+use shell::sql::{Sql, json_value};
 use worker::Result;
 
-/// Counter: the last sequence that left the outbox.
-pub(crate) const SENT: &str = "sent";
-/// Counter: the last errand's id.
-pub(crate) const LAST_ERRAND: &str = "last_errand";
+/// Counter: the last envelope that the queue `sale-events` took.
+pub(crate) const PUBLISHED: &str = "published";
+/// Counter: the last envelope that its reader dealt with.
+pub(crate) const CONSUMED: &str = "consumed";
+/// Counter: the last effect's id.
+pub(crate) const LAST_EFFECT: &str = "last_effect";
+
+/// The id of an effect only rises; the cursor may go back, to publish again.
+const RAISE_OR_SET: &str = "INSERT INTO counters SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE TRUE
+    ON CONFLICT (name) DO UPDATE SET value = iif(name = 'last_effect', max(value, excluded.value), excluded.value)";
 
 /// The rows that a commit leaves. Where several steps change the same reservation, it is as after the last of them.
 #[derive(Default)]
@@ -25,24 +34,24 @@ pub(crate) struct Written<'a> {
     /// With whether it took seats or gave them back.
     reservations: BTreeMap<ReservationKey, (&'a Reservation, bool)>,
     ledger: Vec<&'a Entry>,
-    /// Each with its trace.
-    outbox: Vec<(&'a str, &'a Notification)>,
+    log: Vec<&'a Notification>,
+    /// What is owed after the last step; none where it was performed.
+    effects: BTreeMap<u64, Option<&'a Pending<Effect>>>,
+    ended: BTreeMap<u64, Millis>,
+    counters: BTreeMap<&'static str, u64>,
     /// What is rare, in order.
     rest: Vec<&'a Change>,
 }
 
 impl<'a> Written<'a> {
-    /// What `batch` writes; its commands belong to `traces`.
-    pub(crate) fn new(batch: &Batch<'a, Change>, traces: &'a [String]) -> Self {
+    /// What `batch` writes.
+    pub(crate) fn new(batch: &Batch<'a, Change>) -> Self {
         let mut written = Self::default();
-        for step in batch.steps {
-            let trace = traces.get(step.command.unwrap_or_default()).map_or("", String::as_str);
-            step.changes.iter().for_each(|change| written.gather(change, trace));
-        }
+        batch.changes().for_each(|change| written.gather(change));
         written
     }
 
-    fn gather(&mut self, change: &'a Change, trace: &'a str) {
+    fn gather(&mut self, change: &'a Change) {
         match change {
             Change::Moved(reservation, entry) => {
                 self.reservations.insert(reservation.key, (reservation, true));
@@ -56,10 +65,19 @@ impl<'a> Written<'a> {
                 self.ledger.push(entry);
                 self.rest.push(change);
             }
-            Change::Notified(notification) => self.outbox.push((trace, notification)),
-            Change::Configured(_) | Change::AdmissionEnded(_) | Change::Owed(_) | Change::Done(_) | Change::Sent(_) => {
-                self.rest.push(change);
+            Change::Notified(notification) => self.log.push(notification),
+            Change::AdmissionEnded(admission) => drop(self.ended.insert(admission.number, admission.ends_at)),
+            Change::Owed(pending) => {
+                self.effects.insert(pending.id, Some(pending));
+                let last = self.counters.entry(LAST_EFFECT).or_default();
+                *last = pending.id.max(*last);
             }
+            Change::Performed(id) => drop(self.effects.insert(*id, None)),
+            Change::Published { through, .. } => drop(self.counters.insert(PUBLISHED, *through)),
+            Change::Consumed { through, .. } => drop(self.counters.insert(CONSUMED, *through)),
+            Change::Configured(_) => self.rest.push(change),
+            // It is tried again after a restart in any case.
+            Change::PublishingFailed(_) => {}
         }
     }
 
@@ -72,8 +90,13 @@ impl<'a> Written<'a> {
         self.save_seats(sql)?;
         let ledger: Vec<_> = self.ledger.iter().map(|entry| (entry.seq, entry)).collect();
         sql.exec_many("INSERT INTO ledger SELECT value ->> 0, value -> 1 FROM json_each(?)", &ledger)?;
-        let outbox: Vec<_> = self.outbox.iter().map(|(trace, body)| (body.sequence, trace, body)).collect();
-        sql.exec_many("INSERT INTO outbox SELECT value ->> 0, value ->> 1, value -> 2 FROM json_each(?)", &outbox)?;
+        let log: Vec<_> = self.log.iter().map(|envelope| (envelope.sequence, envelope.time.0, envelope)).collect();
+        sql.exec_many("INSERT INTO log SELECT value ->> 0, value ->> 1, value -> 2 FROM json_each(?)", &log)?;
+        self.save_effects(sql)?;
+        let ended: Vec<_> = self.ended.iter().collect();
+        sql.exec_many("INSERT OR REPLACE INTO ended_admissions SELECT value ->> 0, value ->> 1 FROM json_each(?)", &ended)?;
+        let counters: Vec<_> = self.counters.iter().collect();
+        sql.exec_many(RAISE_OR_SET, &counters)?;
         self.rest.iter().try_for_each(|change| save_rare(sql, change))
     }
 
@@ -88,14 +111,23 @@ impl<'a> Written<'a> {
         sql.exec_many(statement, &rows)
     }
 
+    fn save_effects(&self, sql: &Sql) -> Result<()> {
+        let performed: Vec<_> = self.effects.iter().filter(|(_, owed)| owed.is_none()).map(|(id, _)| id).collect();
+        sql.exec_many("DELETE FROM effects WHERE id IN (SELECT value FROM json_each(?))", &performed)?;
+        let owed: Vec<_> = self.effects.values().flatten().map(|pending| (pending.id, pending)).collect();
+        sql.exec_many("INSERT OR REPLACE INTO effects SELECT value ->> 0, value -> 1 FROM json_each(?)", &owed)
+    }
+
     /// Seats that were given back go first: another reservation of the same commit may have taken them since. A seat that
     /// two have violates the primary key and undoes the whole commit.
     fn save_seats(&self, sql: &Sql) -> Result<()> {
         let has_seats = |reservation: &Reservation| !reservation.seat_ids.is_empty();
         let moved = || self.reservations.iter().filter(|(_, (reservation, moved))| *moved && has_seats(reservation));
         let free = moved().filter(|(_, (reservation, _))| !reservation.status.takes_seats());
-        let free: Vec<String> = free.map(|(key, _)| key.to_string()).collect();
-        sql.exec_many("DELETE FROM taken WHERE reservation IN (SELECT value FROM json_each(?))", &free)?;
+        let free: Vec<_> = free.map(|(key, (reservation, _))| (key.to_string(), &reservation.seat_ids)).collect();
+        let statement = "DELETE FROM taken WHERE (seat_id, reservation) IN (SELECT seat.value, row.value ->> 0
+            FROM json_each(?) AS row, json_each(row.value, '$[1]') AS seat)";
+        sql.exec_many(statement, &free)?;
         let taken = moved().filter(|(_, (reservation, _))| reservation.status.takes_seats());
         let taken: Vec<_> = taken.map(|(key, (reservation, _))| (key.to_string(), &reservation.seat_ids)).collect();
         let statement = "INSERT INTO taken SELECT seat.value, row.value ->> 0
@@ -116,27 +148,7 @@ fn save_rare(sql: &Sql, change: &Change) -> Result<()> {
             };
             sql.exec(statement, vec![json_value(&entry.seat_ids)?])
         }
-        Change::AdmissionEnded(admission) => {
-            let row = vec![integer_value(admission.number)?, integer_value(admission.ends_at.0)?];
-            sql.exec("INSERT OR REPLACE INTO ended_admissions VALUES (?, ?)", row)
-        }
-        Change::Owed(errand) => {
-            let row = vec![integer_value(errand.id)?, json_value(errand)?];
-            sql.exec("INSERT OR REPLACE INTO errands VALUES (?, ?)", row)?;
-            raise(sql, LAST_ERRAND, errand.id)
-        }
-        Change::Done(id) => sql.exec("DELETE FROM errands WHERE id = ?", vec![integer_value(*id)?]),
-        Change::Sent(through) => {
-            sql.exec("DELETE FROM outbox WHERE sequence <= ?", vec![integer_value(*through)?])?;
-            sql.exec("INSERT OR REPLACE INTO counters VALUES (?, ?)", vec![SENT.into(), integer_value(*through)?])
-        }
         // Gathered by table.
-        Change::Moved(..) | Change::Updated(_) | Change::Notified(_) => Ok(()),
+        _ => Ok(()),
     }
-}
-
-/// Raises a counter to `value`, unless it is higher.
-fn raise(sql: &Sql, counter: &'static str, value: u64) -> Result<()> {
-    let statement = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)";
-    sql.exec(statement, vec![counter.into(), integer_value(value)?])
 }

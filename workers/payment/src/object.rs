@@ -1,8 +1,9 @@
-//! `PaymentObject`: the intent of [`protocol::payment`] on the platform.
+//! `PaymentObject`: the simulated provider of [`protocol::payment`] on the platform.
 
 use std::rc::Rc;
 
 use protocol::{
+    Actor,
     ask::{Envelope, PaymentAsk},
     payment::PaymentActor,
 };
@@ -16,7 +17,7 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use crate::store::PaymentStore;
 
-/// One payment intent. Everything it knows is in its rows; memory is a copy.
+/// Some of the intents of an event. Everything it knows is in its rows; memory is a copy.
 #[durable_object(alarm)]
 pub struct PaymentObject(Rc<PaymentActor<ObjectPlatform, PaymentStore>>);
 
@@ -32,7 +33,7 @@ impl DurableObject for PaymentObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.0.alarm().await.map_err(broken)?;
+        self.0.ring().await.map_err(broken)?;
         Response::empty()
     }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use domain::id::EventId;
 use protocol::{
+    Actor,
     ask::{Envelope, QueueAsk},
     queue::QueueActor,
 };
@@ -34,7 +35,7 @@ impl DurableObject for QueueObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.actor()?.alarm().await.map_err(broken)?;
+        self.actor()?.ring().await.map_err(broken)?;
         Response::empty()
     }
 }

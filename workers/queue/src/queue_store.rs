@@ -81,6 +81,7 @@ impl QueueStore {
                     self.sql.exec("INSERT OR REPLACE INTO admissions VALUES (?, ?, ?, ?)", row)?;
                 }
                 Change::Gone { number } => gone.push(*number),
+                Change::StockRests(_) => {}
                 Change::Answered(answered) => {
                     let row = vec![integer_value(u64::from(answered.lane))?, json_value(answered)?];
                     self.sql.exec("INSERT OR REPLACE INTO answered VALUES (?, ?)", row)?;

@@ -13,4 +13,4 @@ pub mod records;
 pub mod socket;
 pub mod sql;
 
-pub use platform::{DEVELOPMENT_WEBHOOK_SECRET, ObjectPlatform, trace_id};
+pub use platform::{DEVELOPMENT_WEBHOOK_SECRET, ObjectPlatform};

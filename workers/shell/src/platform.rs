@@ -1,6 +1,6 @@
 //! What runs an object: [`protocol::Platform`] on Durable Objects.
 
-use domain::{payment::Webhook, time::Millis};
+use domain::{payment::Webhook, time::Millis, trace::TraceId};
 use js_sys::{Array, JSON, Uint8Array};
 use protocol::{
     Level, Platform, Problem,
@@ -60,20 +60,23 @@ impl ObjectPlatform {
         &self.env
     }
 
-    async fn post(&self, webhook: &Webhook, trace: &str) -> Result<u16> {
+    async fn post(&self, webhook: &Webhook, trace: TraceId) -> Result<Vec<u8>> {
         let body = serde_json::to_vec(&webhook.body)?;
         let headers = Headers::new();
         for (name, value) in self.webhook_key()?.headers(&webhook.id, &body, clock::now()) {
             headers.set(name, &value)?;
         }
         headers.set("content-type", "application/json")?;
-        if !trace.is_empty() {
-            headers.set("traceparent", trace)?;
+        if !trace.is_none() {
+            headers.set("traceparent", &trace.traceparent(u64::from(webhook.attempt)))?;
         }
         let mut init = RequestInit::new();
         init.with_method(Method::Post).with_headers(headers).with_body(Some(Uint8Array::from(body.as_slice()).into()));
-        let response = self.env.service(GATEWAY)?.fetch(WEBHOOK_URL, Some(init)).await?;
-        Ok(response.status_code())
+        let mut response = self.env.service(GATEWAY)?.fetch(WEBHOOK_URL, Some(init)).await?;
+        match response.status_code() {
+            200..=299 => response.bytes().await,
+            status => Err(format!("answered {status}").into()),
+        }
     }
 
     fn webhook_key(&self) -> Result<Key> {
@@ -130,19 +133,13 @@ impl Platform for ObjectPlatform {
         self.send_envelopes(envelopes).await.map_err(problem)
     }
 
-    async fn report(&self, webhook: &Webhook, trace: &str) -> std::result::Result<u16, Problem> {
+    async fn report(&self, webhook: &Webhook, trace: TraceId) -> std::result::Result<Vec<u8>, Problem> {
         self.post(webhook, trace).await.map_err(problem)
     }
 
-    fn log(&self, level: Level, trace: &str, message: &str, fields: Value) {
-        log::line(level, self.service, trace_id(trace), message, fields);
+    fn log(&self, level: Level, trace: TraceId, message: &str, fields: Value) {
+        log::line(level, self.service, &trace.to_string(), message, fields);
     }
-}
-
-/// The 32 hex digits of a `traceparent`.
-#[must_use]
-pub fn trace_id(traceparent: &str) -> &str {
-    traceparent.split('-').nth(1).unwrap_or_default()
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]

@@ -62,7 +62,7 @@ impl DurableObject for WebhookObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.host.ring().map_err(broken)?;
+        self.host.rang();
         let over_at = clock::now().plus_ms(ROUND_MAX_MS);
         while clock::now() < over_at {
             let Some(post) = self.next()? else { break };
@@ -98,8 +98,8 @@ impl WebhookObject {
                 let page = self.host.read(|delivery, _| Ok(delivery.dead_letters(before, limit)));
                 granted(&page?)
             }
-            WebhookAsk::Redrive { id } => self.host.execute(&Command::Redrive { id }),
-            WebhookAsk::Drop => self.host.execute(&Command::Drop),
+            WebhookAsk::Redrive { id } => self.host.execute_now(&Command::Redrive { id }),
+            WebhookAsk::Drop => self.host.execute_now(&Command::Drop),
         }
     }
 
@@ -109,7 +109,7 @@ impl WebhookObject {
             let problem = "must each have id, type, event_id and sequence".to_owned();
             return Ok(Answer::Refused(Refusal::Invalid { field: "envelopes".to_owned(), problem }));
         };
-        self.host.execute(&Command::Enqueue { endpoint, envelopes })
+        self.host.execute_now(&Command::Enqueue { endpoint, envelopes })
     }
 
     async fn arm(&self) -> std::result::Result<(), Problem> {
@@ -140,7 +140,7 @@ impl WebhookObject {
         if let Some(problem) = &problem {
             note(Level::Warn, &post.due, "webhook failed", problem);
         }
-        self.host.execute(&Command::Tried { event_id, sequence, attempt, problem }).map(|_| ()).map_err(broken)
+        self.host.execute_now(&Command::Tried { event_id, sequence, attempt, problem }).map(|_| ()).map_err(broken)
     }
 
     async fn send(&self, post: &Post) -> std::result::Result<u16, String> {

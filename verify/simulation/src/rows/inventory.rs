@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
+    effect::Pending,
     event::Event,
     id::ReservationKey,
     invariants::{Verdict, Witness},
     inventory::{
         Admission, Change, Command, Inventory, Query, Rows as Kept,
-        errand::Errand,
+        effect::Effect,
         ledger::{Entry, EntryType},
         reservation::{OrderView, Reservation, ReservationView},
     },
@@ -29,12 +30,13 @@ pub struct InventoryRows {
     blocked: BTreeSet<String>,
     seq: u64,
     ledger: BTreeMap<u64, Entry>,
-    /// Envelopes as they leave.
-    outbox: BTreeMap<u64, Value>,
-    errands: BTreeMap<u64, Errand>,
+    /// Envelopes as they leave, with when they were written.
+    log: BTreeMap<u64, (Millis, Value)>,
+    effects: BTreeMap<u64, Pending<Effect>>,
     ended: BTreeMap<u64, Millis>,
-    sent: u64,
-    last_errand: u64,
+    published: u64,
+    consumed: u64,
+    last_effect: u64,
 }
 
 impl InventoryRows {
@@ -66,11 +68,13 @@ impl Rows for InventoryRows {
             blocked: self.blocked.iter().cloned().collect(),
             taking: self.reservations.values().filter(|reservation| reservation.status.takes_seats()).map(reread).collect(),
             ended: self.ended.iter().map(|(number, ends_at)| Admission { number: *number, ends_at: *ends_at }).collect(),
-            errands: self.errands.values().map(reread).collect(),
+            effects: self.effects.values().map(reread).collect(),
             seq: self.seq,
-            sequence: self.sent.max(self.outbox.keys().next_back().copied().unwrap_or(0)),
-            sent: self.sent,
-            last_errand: self.last_errand,
+            sequence: self.log.keys().next_back().copied().unwrap_or(0),
+            logged_at: self.log.values().next_back().map_or(Millis(0), |(at, _)| *at),
+            published: self.published.max(self.consumed),
+            consumed: self.consumed,
+            last_effect: self.last_effect,
         })
     }
 
@@ -103,18 +107,17 @@ impl Rows for InventoryRows {
             }
             Change::Notified(notification) => {
                 let envelope = serde_json::to_value(notification).expect("plain data with text keys");
-                self.outbox.insert(notification.sequence, envelope);
+                self.log.insert(notification.sequence, (notification.time.0, envelope));
             }
             Change::AdmissionEnded(admission) => drop(self.ended.insert(admission.number, admission.ends_at)),
-            Change::Owed(errand) => {
-                self.last_errand = self.last_errand.max(errand.id);
-                self.errands.insert(errand.id, (**errand).clone());
+            Change::Owed(pending) => {
+                self.last_effect = self.last_effect.max(pending.id);
+                self.effects.insert(pending.id, (**pending).clone());
             }
-            Change::Done(id) => drop(self.errands.remove(id)),
-            Change::Sent(through) => {
-                self.outbox = self.outbox.split_off(&(through + 1));
-                self.sent = *through;
-            }
+            Change::Performed(id) => drop(self.effects.remove(id)),
+            Change::Published { through, .. } => self.published = *through,
+            Change::Consumed { through, .. } => self.consumed = *through,
+            Change::PublishingFailed(_) => {}
         }
         Ok(())
     }
@@ -128,8 +131,9 @@ impl Rows for InventoryRows {
         witness.inventory_saved(changes, now)
     }
 
-    fn outbox(&self, limit: u32) -> Vec<(u64, String)> {
-        self.outbox.iter().take(limit as usize).map(|(sequence, envelope)| (*sequence, envelope.to_string())).collect()
+    fn log(&self, after: u64, limit: u32) -> Vec<(u64, String)> {
+        let behind = self.log.range(after + 1..).take(limit as usize);
+        behind.map(|(sequence, (_, envelope))| (*sequence, envelope.to_string())).collect()
     }
 
     fn ledger(&self, after: u64, limit: u64) -> Vec<Entry> {

@@ -1,33 +1,37 @@
+use std::collections::BTreeMap;
+
 use domain::{
+    id::PaymentIntentId,
     invariants::{Verdict, Witness},
-    machine::Machine,
-    payment::{Change, Payment},
+    payment::{Change, Command, Intent, Simulator},
     time::Millis,
 };
 use protocol::ask::Object;
 
 use super::{Rows, reread};
 
-/// The journal of a payment intent.
+/// The intents of a simulated provider.
 #[derive(Clone, Debug, Default)]
-pub struct PaymentRows(Vec<Change>);
+pub struct PaymentRows(BTreeMap<PaymentIntentId, Intent>);
 
 impl Rows for PaymentRows {
-    type Machine = Payment;
+    type Machine = Simulator;
 
-    fn load(&self) -> Payment {
-        let mut payment = Payment::default();
-        self.0.iter().for_each(|change| payment.apply(&reread(change)));
-        payment
+    fn load(&self) -> Simulator {
+        Simulator::restore(self.0.values().filter(|intent| !intent.is_settled()).map(reread))
     }
 
     fn write(&mut self, change: &Change) -> Result<(), String> {
-        self.0.push(change.clone());
+        self.0.insert(change.intent.terms.intent_id.clone(), (*change.intent).clone());
         Ok(())
     }
 
-    fn testify(witness: &mut Witness, object: &Object, changes: &[Change], _now: Millis) -> Verdict {
-        let Object::Payment(intent) = object else { unreachable!("the journal of an intent belongs to an intent") };
-        witness.payment_saved(intent, changes)
+    fn recall(&self, simulator: &mut Simulator, command: &Command) {
+        let found = simulator.missing(command).and_then(|intent| self.0.get(intent));
+        found.into_iter().for_each(|intent| simulator.recall(reread(intent)));
+    }
+
+    fn testify(witness: &mut Witness, _object: &Object, changes: &[Change], _now: Millis) -> Verdict {
+        witness.payments_saved(changes)
     }
 }

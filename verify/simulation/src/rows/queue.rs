@@ -50,6 +50,7 @@ impl Rows for QueueRows {
             Change::Entered(entered) => drop(self.admissions.insert(entered.number, *entered)),
             Change::Gone { number } => drop(self.admissions.remove(number)),
             Change::Answered(answered) => drop(self.answered.insert(answered.lane, answered.clone())),
+            Change::StockRests(_) => {}
         }
         Ok(())
     }
