@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::envelope::Envelope;
 use crate::{id::EventId, time::Timestamp};
 
 /// How many attempts are remembered, the newest: what a person looks at who asks why something does not come. What is
@@ -76,15 +75,6 @@ pub struct Tried {
     pub outcome: Outcome,
     /// How long that took, in milliseconds.
     pub took_ms: u64,
-}
-
-impl Tried {
-    /// What came of sending an envelope.
-    #[must_use]
-    pub fn new(envelope: &Envelope, outcome: Outcome, took_ms: u64) -> Self {
-        let Envelope { id, kind, sequence, .. } = envelope;
-        Self { id: id.clone(), kind: kind.clone(), sequence: *sequence, outcome, took_ms }
-    }
 }
 
 /// One request to an endpoint, as it is remembered.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     attempt::{Attempt, DeadLetter, Tried},
     cursor::Cursor,
-    endpoint::{Directions, Endpoint, Health},
+    endpoint::{Directions, Endpoint, Health, Version},
 };
 use crate::{effect, id::EventId, time::Millis};
 
@@ -29,8 +29,8 @@ pub enum Command {
     /// The log of an event has envelopes up to a sequence → [`crate::refusal::Refusal::Unconfigured`] for an endpoint that
     /// was never directed, or not by this version.
     Hear {
-        /// The version of the endpoint that whoever tells this knows.
-        version: Millis,
+        /// The endpoint as whoever tells this knows it.
+        version: Version,
         /// Which event.
         event_id: EventId,
         /// The last one.
@@ -86,8 +86,8 @@ pub enum Command {
     Pinged(Tried),
     /// The endpoint was deleted: forget everything.
     Drop {
-        /// Rises with each change; what is older changes nothing any more.
-        version: Millis,
+        /// When it was made.
+        created_at: Millis,
     },
     /// Carry out what is due.
     Tick,
@@ -120,15 +120,15 @@ pub enum Reply {
 pub enum Change {
     /// The endpoint is this one.
     Directed {
-        /// The version of this change.
-        version: Millis,
+        /// Which state of it this is.
+        version: Version,
         /// It.
         endpoint: Box<Endpoint>,
     },
     /// Everything was forgotten.
     Dropped {
-        /// The version of this change.
-        version: Millis,
+        /// What is not newer changes nothing any more.
+        version: Version,
     },
     /// The endpoint does like this.
     Fared(Box<Health>),

@@ -5,7 +5,7 @@ use super::{
     attempt::{Attempt, DeadLetter, Tried},
     command::{Change, Letters, Reply},
     cursor::{Cursor, ask_again_at},
-    endpoint::{Directions, Endpoint, Failure, Health},
+    endpoint::{Directions, Endpoint, Failure, Health, Version},
 };
 use crate::{
     id::EventId,
@@ -25,7 +25,7 @@ impl Delivery {
             return vec![];
         }
         let directed = |endpoint| Change::Directed { version, endpoint: Box::new(endpoint) };
-        let Some(known) = &self.endpoint else { return vec![directed(Endpoint::new(directions, directions.created_at))] };
+        let Some(known) = &self.endpoint else { return vec![directed(Endpoint::new(directions, version.created_at))] };
         if known.organiser_id != directions.organiser_id {
             // Nobody is told what waited for somebody else.
             return vec![Change::Dropped { version }, directed(Endpoint::new(directions, now))];
@@ -37,7 +37,8 @@ impl Delivery {
         changes
     }
 
-    pub(super) fn dropped(&self, version: Millis) -> Vec<Change> {
+    pub(super) fn dropped(&self, created_at: Millis) -> Vec<Change> {
+        let version = Version::deleted(created_at);
         if version > self.version { vec![Change::Dropped { version }] } else { vec![] }
     }
 
@@ -48,7 +49,7 @@ impl Delivery {
         without.map(|endpoint| Change::Directed { version: self.version, endpoint }).into_iter().collect()
     }
 
-    pub(super) fn hear(&self, version: Millis, event_id: &EventId, through: u64, now: Millis) -> Result<Vec<Change>, Refusal> {
+    pub(super) fn hear(&self, version: Version, event_id: &EventId, through: u64, now: Millis) -> Result<Vec<Change>, Refusal> {
         if self.endpoint.is_none() || version > self.version {
             return Err(Refusal::Unconfigured);
         }

@@ -12,6 +12,23 @@ pub const PREVIOUS_SECRET_MS: u64 = 24 * 60 * 60 * 1000;
 /// Events that an endpoint may name.
 pub const EVENT_IDS_MAX: usize = 500;
 
+/// Which endpoint of a name, and which state of it. An older one changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Version {
+    /// When the endpoint was made: one that is made anew after it was deleted is another.
+    pub created_at: Millis,
+    /// Rises with each change.
+    pub updated_at: Millis,
+}
+
+impl Version {
+    /// The endpoint that was made then is deleted: no change of it is newer.
+    #[must_use]
+    pub const fn deleted(created_at: Millis) -> Self {
+        Self { created_at, updated_at: Millis::MAX }
+    }
+}
+
 /// An endpoint as its organiser wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directions {
@@ -23,10 +40,8 @@ pub struct Directions {
     pub organiser_id: Option<String>,
     /// Which events it hears of; none for all. At most [`EVENT_IDS_MAX`].
     pub event_ids: Option<Vec<EventId>>,
-    /// When the endpoint was made: what happened since is delivered.
-    pub created_at: Millis,
-    /// Rises with each change.
-    pub version: Millis,
+    /// Which state of the endpoint this is. What happened since it was made is delivered.
+    pub version: Version,
 }
 
 /// A secret that was replaced.

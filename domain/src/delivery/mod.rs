@@ -39,7 +39,7 @@ pub use self::{
     address::{URL_MAX_BYTES, endpoint_allowed},
     command::{Change, Command, Effect, Key, Letters, Reply},
     cursor::Cursor,
-    endpoint::{Directions, Endpoint, Health, Standing, State},
+    endpoint::{Directions, Endpoint, Health, Standing, State, Version},
     envelope::Envelope,
 };
 use crate::{
@@ -57,8 +57,8 @@ use crate::{
 pub struct Rows {
     /// The endpoint; none where it was never made, or deleted.
     pub endpoint: Option<Endpoint>,
-    /// The version of its last change.
-    pub version: Millis,
+    /// Which state of it was the last.
+    pub version: Version,
     /// How it does.
     pub health: Health,
     /// Cursors that are behind.
@@ -88,7 +88,7 @@ enum Recalled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     endpoint: Option<Endpoint>,
-    version: Millis,
+    version: Version,
     health: Health,
     behind: BTreeMap<EventId, Behind>,
     /// Events with dead letters to be tried once more, and the ids of their effects.
@@ -283,7 +283,7 @@ impl Machine for Delivery {
             Command::Ended { event_id } => self.ended(event_id, now),
             Command::Enable => self.enable(now)?,
             Command::Pinged(tried) => self.pinged(tried, now),
-            Command::Drop { version } => self.dropped(*version),
+            Command::Drop { created_at } => self.dropped(*created_at),
             Command::Tick => self.forget_previous_secret(now),
         };
         Ok(Decision::new(Reply::Done {}, changes))

@@ -6,7 +6,7 @@ use super::{
     Change, Command, Delivery, Effect, Key, Letters, Rows,
     attempt::{ATTEMPTS_KEPT, Attempt, DeadLetter},
     cursor::Cursor,
-    endpoint::{Endpoint, Health},
+    endpoint::{Endpoint, Health, Version},
 };
 use crate::{effect::Effect as _, id::EventId, machine::Machine, time::Millis};
 
@@ -14,7 +14,7 @@ use crate::{effect::Effect as _, id::EventId, machine::Machine, time::Millis};
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     endpoint: Option<Endpoint>,
-    version: Millis,
+    version: Version,
     health: Health,
     cursors: BTreeMap<EventId, Cursor>,
     /// Dead letters, by event and sequence.

@@ -21,9 +21,12 @@ pub(super) fn directions(version: u64) -> Directions {
         secret: "whsec_YWJj".to_owned(),
         organiser_id: None,
         event_ids: None,
-        created_at: START,
-        version: Millis(version),
+        version: version_of(version),
     }
+}
+
+fn version_of(change: u64) -> Version {
+    Version { created_at: START, updated_at: START.plus_ms(change) }
 }
 
 /// An endpoint's deliveries with their rows and clock, the logs they read, and what the endpoint took.
@@ -74,7 +77,7 @@ impl Bench {
     }
 
     pub(super) fn hear(&mut self, n: u8, through: u64) {
-        self.ask(&Command::Hear { version: Millis(1), event_id: event(n), through });
+        self.ask(&Command::Hear { version: version_of(1), event_id: event(n), through });
     }
 
     pub(super) fn crash(&mut self) {
@@ -286,16 +289,19 @@ fn an_older_version_of_the_endpoint_changes_nothing() {
     let mut bench = Bench::new();
     bench.ask(&Command::Direct(Directions { url: "https://b.example.com".to_owned(), ..directions(5) }));
     bench.ask(&Command::Direct(directions(4)));
-    bench.ask(&Command::Drop { version: Millis(5) });
     assert_eq!(bench.delivery.endpoint().unwrap().url, "https://b.example.com");
-    bench.ask(&Command::Drop { version: Millis(6) });
-    bench.ask(&Command::Direct(directions(6)));
-    assert_eq!(bench.delivery.endpoint(), None);
-    let hear = |version| Command::Hear { version: Millis(version), event_id: event(1), through: 1 };
+    bench.ask(&Command::Drop { created_at: Millis(START.0 - 1) });
+    let hear = |version| Command::Hear { version: version_of(version), event_id: event(1), through: 1 };
     assert_eq!(bench.decide(&hear(6)), Err(Refusal::Unconfigured));
+    assert_eq!(bench.decide(&hear(4)), Ok(Reply::Done {}));
+    bench.ask(&Command::Drop { created_at: START });
     bench.ask(&Command::Direct(directions(7)));
-    assert_eq!(bench.decide(&hear(8)), Err(Refusal::Unconfigured));
-    assert_eq!(bench.decide(&hear(6)), Ok(Reply::Done {}));
+    assert_eq!(bench.delivery.endpoint(), None);
+    assert_eq!(bench.decide(&hear(7)), Err(Refusal::Unconfigured));
+    // One that is made anew is another.
+    let (created_at, updated_at) = (START.plus_ms(1), START.plus_ms(1));
+    bench.ask(&Command::Direct(Directions { version: Version { created_at, updated_at }, ..directions(0) }));
+    assert_eq!(bench.delivery.endpoint().map(|endpoint| endpoint.since), Some(created_at));
 }
 
 #[test]
