@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
 import { granted, refused, type Answer, type Caller, type Intent } from './client.ts';
 import { PAYMENT_WEBHOOK_SECRET, serve } from './harness.ts';
@@ -216,10 +217,17 @@ describe('outside development', { concurrency: 2 }, () => {
 });
 
 test('a payment that nobody opened is not found and leaves nothing behind', async () => {
-  const before = server.databases('PaymentObject');
+  const untouched = await server.event();
   for (const key of ['0'.repeat(31) + '1', 'f'.repeat(32), randomUUID().replaceAll('-', '')]) {
-    refused(await server.user().payment(`pay_${event}_${key}00`), 404, 'PAYMENT_NOT_FOUND');
-    refused(await server.user().process(`pay_${event}_${key}00`), 404, 'PAYMENT_NOT_FOUND');
+    refused(await server.user().payment(`pay_${untouched}_${key}00`), 404, 'PAYMENT_NOT_FOUND');
+    refused(await server.user().process(`pay_${untouched}_${key}00`), 404, 'PAYMENT_NOT_FOUND');
   }
-  assert.deepEqual(server.databases('PaymentObject'), before);
+  const written = server.files('PaymentObject').flatMap((file) => {
+    const database = new DatabaseSync(file, { readOnly: true });
+    const made = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'intents'").get();
+    const empty = made && !database.prepare('SELECT 1 FROM intents').get();
+    database.close();
+    return empty ? [file] : [];
+  });
+  assert.deepEqual(written, [], 'no database without an intent');
 });
