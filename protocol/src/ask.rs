@@ -199,8 +199,8 @@ pub enum WebhookAsk {
     },
     /// The endpoint was deleted: forget everything.
     Drop {
-        /// When it was made.
-        created_at: Millis,
+        /// When it was made; none where nobody knows any more.
+        created_at: Option<Millis>,
     },
 }
 

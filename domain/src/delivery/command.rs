@@ -86,8 +86,8 @@ pub enum Command {
     Pinged(Tried),
     /// The endpoint was deleted: forget everything.
     Drop {
-        /// When it was made.
-        created_at: Millis,
+        /// When it was made; none where nobody knows any more.
+        created_at: Option<Millis>,
     },
     /// Carry out what is due.
     Tick,

@@ -37,9 +37,10 @@ impl Delivery {
         changes
     }
 
-    pub(super) fn dropped(&self, created_at: Millis) -> Vec<Change> {
-        let version = Version::deleted(created_at);
-        if version > self.version { vec![Change::Dropped { version }] } else { vec![] }
+    pub(super) fn dropped(&self, created_at: Option<Millis>) -> Vec<Change> {
+        let known = self.endpoint.as_ref().map(|_| self.version.created_at);
+        let version = created_at.or(known).map(Version::deleted).filter(|version| *version > self.version);
+        version.map(|version| Change::Dropped { version }).into_iter().collect()
     }
 
     pub(super) fn forget_previous_secret(&self, now: Millis) -> Vec<Change> {

@@ -290,11 +290,11 @@ fn an_older_version_of_the_endpoint_changes_nothing() {
     bench.ask(&Command::Direct(Directions { url: "https://b.example.com".to_owned(), ..directions(5) }));
     bench.ask(&Command::Direct(directions(4)));
     assert_eq!(bench.delivery.endpoint().unwrap().url, "https://b.example.com");
-    bench.ask(&Command::Drop { created_at: Millis(START.0 - 1) });
+    bench.ask(&Command::Drop { created_at: Some(Millis(START.0 - 1)) });
     let hear = |version| Command::Hear { version: version_of(version), event_id: event(1), through: 1 };
     assert_eq!(bench.decide(&hear(6)), Err(Refusal::Unconfigured));
     assert_eq!(bench.decide(&hear(4)), Ok(Reply::Done {}));
-    bench.ask(&Command::Drop { created_at: START });
+    bench.ask(&Command::Drop { created_at: None });
     bench.ask(&Command::Direct(directions(7)));
     assert_eq!(bench.delivery.endpoint(), None);
     assert_eq!(bench.decide(&hear(7)), Err(Refusal::Unconfigured));

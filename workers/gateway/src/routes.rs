@@ -6,7 +6,7 @@ use worker::Method;
 use crate::{
     admin, auth,
     call::Call,
-    contract,
+    contract, dead_letters,
     error::{ApiError, Code},
     events, live, operations, orders, payments, queue,
     reply::Reply,
@@ -109,8 +109,15 @@ fn find_v1(segments: &[&str]) -> Option<Route> {
         ["admin", "events", id, "queue"] => route("/api/v1/admin/events/{id}/queue", ADMIN_POST, id),
         ["admin", "events", id, "seats"] => route("/api/v1/admin/events/{id}/seats", ADMIN_POST, id),
         ["admin", "events", id, "ledger"] => route("/api/v1/admin/events/{id}/ledger", ADMIN, id),
+        ["admin", "events", id, "feed"] => route("/api/v1/admin/events/{id}/feed", ADMIN, id),
+        ["admin", "webhooks"] => route("/api/v1/admin/webhooks", ADMIN, ""),
         ["admin", "webhooks", id] => route("/api/v1/admin/webhooks/{id}", ADMIN_WEBHOOK, id),
+        ["admin", "webhooks", id, "ping"] => route("/api/v1/admin/webhooks/{id}/ping", ADMIN_POST, id),
+        ["admin", "webhooks", id, "replay"] => route("/api/v1/admin/webhooks/{id}/replay", ADMIN_POST, id),
+        ["admin", "webhooks", id, "enable"] => route("/api/v1/admin/webhooks/{id}/enable", ADMIN_POST, id),
+        ["admin", "webhooks", id, "deliveries"] => route("/api/v1/admin/webhooks/{id}/deliveries", ADMIN, id),
         ["admin", "dead-letters"] => route("/api/v1/admin/dead-letters", ADMIN, ""),
+        ["admin", "dead-letters", "redrive"] => route("/api/v1/admin/dead-letters/redrive", ADMIN_POST, ""),
         ["admin", "dead-letters", id, "redrive"] => route("/api/v1/admin/dead-letters/{id}/redrive", ADMIN_POST, id),
         _ => None,
     }
@@ -169,11 +176,18 @@ pub async fn dispatch(route: &Route, call: Call) -> Result<Reply, ApiError> {
         ("/admin/events/{id}/queue", _) => admin::set_queue(&call).await,
         ("/admin/events/{id}/seats", _) => admin::set_seats(&call).await,
         ("/admin/events/{id}/ledger", _) => admin::ledger(&call).await,
+        ("/admin/events/{id}/feed", _) => admin::feed(&call).await,
+        ("/admin/webhooks", _) => webhooks::list(&call).await,
         ("/admin/webhooks/{id}", Method::Put) => webhooks::put(&call).await,
         ("/admin/webhooks/{id}", Method::Delete) => webhooks::delete(&call).await,
         ("/admin/webhooks/{id}", _) => webhooks::get(&call).await,
-        ("/admin/dead-letters", _) => webhooks::dead_letters(&call).await,
-        ("/admin/dead-letters/{id}/redrive", _) => webhooks::redrive(&call).await,
+        ("/admin/webhooks/{id}/ping", _) => webhooks::ping(&call).await,
+        ("/admin/webhooks/{id}/replay", _) => webhooks::replay(&call).await,
+        ("/admin/webhooks/{id}/enable", _) => webhooks::enable(&call).await,
+        ("/admin/webhooks/{id}/deliveries", _) => webhooks::deliveries(&call).await,
+        ("/admin/dead-letters", _) => dead_letters::list(&call).await,
+        ("/admin/dead-letters/redrive", _) => dead_letters::redrive_all(&call).await,
+        ("/admin/dead-letters/{id}/redrive", _) => dead_letters::redrive(&call).await,
 
         ("/healthz", _) => Ok(operations::healthz()),
         ("/readyz", _) => operations::readyz(&call).await,
@@ -250,7 +264,17 @@ mod tests {
             let found = find(&format!("/api/v1/{path}")).unwrap();
             assert!(found.endpoints.iter().all(|endpoint| endpoint.access == User), "{path}");
         }
-        for path in ["events/x", "events/x/queue", "webhooks/x", "dead-letters", "dead-letters/x/redrive"] {
+        for path in [
+            "events/x",
+            "events/x/queue",
+            "events/x/feed",
+            "webhooks",
+            "webhooks/x",
+            "webhooks/x/ping",
+            "dead-letters",
+            "dead-letters/redrive",
+            "dead-letters/x/redrive",
+        ] {
             let found = find(&format!("/api/v1/admin/{path}")).unwrap();
             assert!(found.endpoints.iter().all(|endpoint| endpoint.access == Admin), "{path}");
         }
