@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { granted, refused, type Answer, type Caller, type Intent } from './client.ts';
-import { PAYMENT_WEBHOOK_SECRET, serve } from './harness.ts';
+import { PAYMENT_WEBHOOK_SECRET, Server, serve } from './harness.ts';
 import { webhookHeaders, webhookSignature } from './tokens.ts';
 import { clockReaches } from './until.ts';
 
@@ -206,7 +206,9 @@ describe('outside development', { concurrency: 2 }, () => {
   });
 
   test('the simulator takes part only where it is allowed on purpose', async () => {
-    const unsure = await serve({ ...secrets, PAYMENT_PROVIDER: 'simulator' });
+    const unsure = new Server({ ...secrets, PAYMENT_PROVIDER: 'simulator' });
+    after(() => unsure.stop());
+    await unsure.start();
     refused(await unsure.anyone().get('/events'), 503, 'UNAVAILABLE');
     await unsure.stop();
     const sure = await serve({ ...secrets, PAYMENT_PROVIDER: 'simulator', ALLOW_SIMULATOR: 'yes' });

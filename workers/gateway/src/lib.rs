@@ -57,10 +57,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
     Context, Env, MessageBatch, Method, event,
     js_sys::{Reflect, global},
-    worker_sys::{
-        self,
-        web_sys::{Request, Response},
-    },
+    worker_sys::web_sys::{Request, Response},
 };
 
 pub use ::inventory::InventoryObject;
@@ -113,14 +110,15 @@ fn start() {
     let _ = Reflect::set(&global(), &"queueMicrotask".into(), &JsValue::UNDEFINED);
 }
 
-/// What the platform calls with every request. Most that is asked is known here and answered at once, without a promise.
+/// What the platform calls with every request. Most that is asked is known here and answered at once, without a promise. What is
+/// not goes on when its client is gone: others may wait for what it asks.
 ///
 /// # Errors
 /// None that is known: what goes wrong is answered.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env, ctx: worker_sys::Context) -> Result<JsValue, JsValue> {
+pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
     at_once_or_promised(async move {
-        let answer = match answer(Inbound::new(request), env, Context::new(ctx)).await {
+        let answer = match answer(Inbound::new(request), env).await {
             Ok(answer) => answer,
             Err(error) => {
                 worker::console_error!("{error}");
@@ -131,7 +129,7 @@ pub fn fetch(request: Request, env: Env, ctx: worker_sys::Context) -> Result<JsV
     })
 }
 
-async fn answer(request: Inbound, env: Env, ctx: Context) -> worker::Result<Response> {
+async fn answer(request: Inbound, env: Env) -> worker::Result<Response> {
     let request = Rc::new(request);
     let header = |name: &str| request.header(name);
     let address = header("CF-Connecting-IP");
@@ -154,7 +152,7 @@ async fn answer(request: Inbound, env: Env, ctx: Context) -> worker::Result<Resp
 
     let config = isolate::config(&env);
     let outcome = match &config {
-        Ok(config) => serve(&request, env, ctx, &mut arrival, config).await,
+        Ok(config) => serve(&request, env, &mut arrival, config).await,
         Err(problems) => Err(ApiError { cause: Some(problems.join("; ")), ..Code::Unavailable.into() }),
     };
     let (reply, cause) = match outcome {
@@ -187,13 +185,7 @@ async fn answer(request: Inbound, env: Env, ctx: Context) -> worker::Result<Resp
 }
 
 /// Path, method, room, rate limit, JWT, idempotency key, body, handler: each is looked at only when those before it were right.
-async fn serve(
-    request: &Rc<Inbound>,
-    env: Env,
-    ctx: Context,
-    arrival: &mut Arrival,
-    config: &Rc<Config>,
-) -> Result<Reply, ApiError> {
+async fn serve(request: &Rc<Inbound>, env: Env, arrival: &mut Arrival, config: &Rc<Config>) -> Result<Reply, ApiError> {
     let (path, query) = split(&arrival.url);
     let route = routes::find(path).filter(|route| is_served(route, config)).ok_or(Code::NotFound)?;
     arrival.route = route.name;
@@ -228,7 +220,6 @@ async fn serve(
     let body = read_body(endpoint.body, request).await?;
     let call = Call {
         env,
-        ctx: Rc::new(ctx),
         config: config.clone(),
         method: arrival.method.clone(),
         path: path.to_owned(),
@@ -242,7 +233,7 @@ async fn serve(
         route: route.clone(),
         request: request.clone(),
     };
-    let outcome = routes::dispatch(&route, call).await;
+    let outcome = routes::dispatch(&route, &call).await;
     if let (Some(newcomer), Ok(_)) = (newcomer, &outcome) {
         newcomer.answered();
     }
