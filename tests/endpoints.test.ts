@@ -58,9 +58,9 @@ describe('an endpoint', { concurrency: 4 }, () => {
   });
 
   test('that answers 410 is sent nothing more, until it is enabled', async () => {
-    const hook = await endpoint(server);
-    hook.receiver.respond = () => ({ status: 410 });
     const event = await server.event();
+    const hook = await endpoint(server, { event_ids: [event] });
+    hook.receiver.respond = () => ({ status: 410 });
     await server.user().holds(event);
     const gone = await until('disabled', DELIVERED_MS, async () => {
       const shown = await hook.shown();
@@ -168,8 +168,8 @@ describe('an endpoint', { concurrency: 4 }, () => {
   });
 
   test('shows each attempt, newest first, page by page', async () => {
-    const hook = await endpoint(server);
     const event = await server.event();
+    const hook = await endpoint(server, { event_ids: [event] });
     let failures = 1;
     hook.receiver.respond = () => ({ status: failures-- > 0 ? 500 : 200 });
     await server.user().holds(event);
@@ -189,14 +189,14 @@ describe('an endpoint', { concurrency: 4 }, () => {
   });
 
   test('is listed with how it does', async () => {
-    const hook = await endpoint(server);
+    const hook = await endpoint(server, { event_ids: ['evt_none'] });
     const { webhooks } = granted(await admin.get('/admin/webhooks'));
     const listed = webhooks.find((each: any) => each.webhook_id === hook.id);
     assert.deepEqual(listed, await hook.shown());
     const { state, organiser_id, event_ids, last_success_at, last_failure, next_try_at, backlog } = listed;
     assert.deepEqual(
       { state, organiser_id, event_ids, last_success_at, last_failure, next_try_at, backlog },
-      { state: 'active', organiser_id: null, event_ids: null, last_success_at: null, last_failure: null, next_try_at: null, backlog: 0 },
+      { state: 'active', organiser_id: null, event_ids: ['evt_none'], last_success_at: null, last_failure: null, next_try_at: null, backlog: 0 },
     );
     assert.ok(!JSON.stringify(webhooks).includes('whsec'));
     refused(await server.user().get('/admin/webhooks'), 403, 'FORBIDDEN');

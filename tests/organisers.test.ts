@@ -75,7 +75,7 @@ describe('an endpoint', { concurrency: 6 }, () => {
 
   test('that fails does not hold up another', async () => {
     const [broken, sound] = [await endpoint(server), await endpoint(server)];
-    broken.hook.receiver.respond = () => ({ status: 503 });
+    broken.receiver.respond = () => ({ status: 503 });
     const event = await server.event();
     await server.user().buys(event);
     await until('the sound one', DELIVERED_MS, () => sound.types(event).includes('reservation.confirmed'));
