@@ -173,6 +173,12 @@ export class Server {
     await db.prepare(statement).bind(...values).run();
   }
 
+  /** Rows of D1, for what no call of the contract shows. */
+  async rows(statement: string, ...values: unknown[]): Promise<Record<string, unknown>[]> {
+    const db = await this.#running.getD1Database('DB');
+    return (await db.prepare(statement).bind(...values).all()).results;
+  }
+
   async stop(): Promise<void> {
     await this.#miniflare?.dispose();
     rmSync(this.folder, { recursive: true, force: true });

@@ -4,44 +4,17 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { granted, refused, type Answer } from './client.ts';
+import { DELIVERED_MS, endpoint, feed, SECRET } from './endpoints.ts';
 import { serve } from './harness.ts';
-import { receive, type Received, type Receiver } from './receiver.ts';
 import { webhookSignature } from './tokens.ts';
 import { until } from './until.ts';
 
 const server = await serve();
 const { admin } = server;
-const SECRET = 'whsec_b3JnYW5pc2VyLXNlY3JldC1mb3ItdGVzdHM=';
-/** How long a sale event may take to an endpoint here: a batch of the queue, a few retries of a busy machine. */
-const DELIVERED_MS = 20_000;
-
-async function endpoint(secret = SECRET): Promise<{ id: string; receiver: Receiver }> {
-  const receiver = await receive();
-  const id = `hook-${randomUUID().slice(0, 8)}`;
-  granted(await admin.put(`/admin/webhooks/${id}`, { url: `${receiver.url}/hook`, secret }), 201);
-  return { id, receiver };
-}
-
-interface Envelope {
-  id: string;
-  type: string;
-  source: string;
-  time: string;
-  event_id: string;
-  sequence: number;
-  trace_id: string;
-  data: any;
-}
-
-/** What an endpoint was sent about an event, in the order in which it came. */
-const sent = ({ received }: Receiver, event: string): { request: Received; envelope: Envelope }[] =>
-  received.map((request) => ({ request, envelope: JSON.parse(request.body) })).filter(({ envelope }) => envelope.event_id === event);
-
-const types = (receiver: Receiver, event: string): string[] => sent(receiver, event).map(({ envelope }) => envelope.type);
 
 describe('an endpoint', { concurrency: 6 }, () => {
   test('is sent everything about an event in order, without gaps, signed', async () => {
-    const { receiver } = await endpoint();
+    const hook = await endpoint(server);
     const event = await server.event();
     const [buyer, other] = server.users(2);
     assert.ok(buyer && other);
@@ -51,8 +24,8 @@ describe('an endpoint', { concurrency: 6 }, () => {
     const { payment_intent_id } = granted(await other.intent(held.reservation_id, { scenario: 'timeout' }));
     granted(await other.process(payment_intent_id, 'fail'));
     const told = await until('everything', DELIVERED_MS, () => {
-      const seen = sent(receiver, event);
-      return seen.some(({ envelope }) => envelope.type === 'reservation.cancelled') && types(receiver, event).includes('payment.failed') && seen;
+      const seen = hook.about(event);
+      return seen.some(({ envelope }) => envelope.type === 'reservation.cancelled') && hook.types(event).includes('payment.failed') && seen;
     });
 
     const envelopes = told.map(({ envelope }) => envelope);
@@ -84,14 +57,14 @@ describe('an endpoint', { concurrency: 6 }, () => {
   });
 
   test('that fails is tried again with the same id, and what follows of that event waits its turn', async () => {
-    const { receiver } = await endpoint();
+    const hook = await endpoint(server);
     const event = await server.event();
     let failures = 1;
-    receiver.respond = ({ body }) => ({ status: JSON.parse(body).event_id === event && failures-- > 0 ? 500 : 200 });
+    hook.receiver.respond = ({ body }) => ({ status: JSON.parse(body).event_id === event && failures-- > 0 ? 500 : 200 });
     await server.user().buys(event);
     const told = await until('everything', 20_000, () => {
-      const seen = sent(receiver, event);
-      return types(receiver, event).includes('payment.approved') && seen.length >= 4 && seen;
+      const seen = hook.about(event);
+      return hook.types(event).includes('payment.approved') && seen.length >= 4 && seen;
     });
     const [first, again] = told;
     assert.equal(again?.envelope.id, first?.envelope.id, 'the first one comes again before any other');
@@ -101,12 +74,12 @@ describe('an endpoint', { concurrency: 6 }, () => {
   });
 
   test('that fails does not hold up another', async () => {
-    const [broken, sound] = [await endpoint(), await endpoint()];
+    const [broken, sound] = [await endpoint(server), await endpoint(server)];
     broken.receiver.respond = () => ({ status: 503 });
     const event = await server.event();
     await server.user().buys(event);
-    await until('the sound one', DELIVERED_MS, () => types(sound.receiver, event).includes('reservation.confirmed'));
-    assert.ok(!types(broken.receiver, event).includes('reservation.confirmed'));
+    await until('the sound one', DELIVERED_MS, () => sound.types(event).includes('reservation.confirmed'));
+    assert.ok(!broken.types(event).includes('reservation.confirmed'));
     granted(await admin.delete(`/admin/webhooks/${broken.id}`));
   });
 
@@ -126,12 +99,12 @@ describe('an endpoint', { concurrency: 6 }, () => {
   });
 
   test('that was removed is sent nothing more', async () => {
-    const [removed, kept] = [await endpoint(), await endpoint()];
+    const [removed, kept] = [await endpoint(server), await endpoint(server)];
     granted(await admin.delete(`/admin/webhooks/${removed.id}`));
     const event = await server.event();
     await server.user().holds(event);
-    await until('the other one', DELIVERED_MS, () => types(kept.receiver, event).length > 0);
-    assert.deepEqual(types(removed.receiver, event), []);
+    await until('the other one', DELIVERED_MS, () => kept.types(event).length > 0);
+    assert.deepEqual(removed.types(event), []);
   });
 
   test('needs an address and a secret', async () => {
@@ -162,21 +135,38 @@ describe('outside development', () => {
   });
 });
 
-describe('dead letters', () => {
-  test('are listed, and delivered after all when redriven', async () => {
-    const { receiver } = await endpoint();
+describe('a dead letter of the queue', () => {
+  test('is listed, sent once more when redriven, and gone once it was dealt with', async () => {
+    const hook = await endpoint(server);
     const event = await server.event();
-    const envelope = { id: randomUUID(), type: 'payment.failed', source: 'traffic-tacos', time: new Date().toISOString(), event_id: event, sequence: 1, trace_id: '', data: {} };
-    await server.sql(
-      'INSERT INTO dead_letters (dead_letter_id, event_id, body, reason, created_at) VALUES (?, ?, ?, ?, ?)',
-      envelope.id, event, JSON.stringify(envelope), 'the queue gave up', Date.now(),
-    );
+    await server.user().holds(event);
+    await until('the envelope', DELIVERED_MS, () => hook.types(event).length === 1);
+    const [envelope] = await feed(server, event);
+    assert.ok(envelope);
+    const insert = 'INSERT INTO dead_letters (dead_letter_id, event_id, body, reason, created_at) VALUES (?, ?, ?, ?, ?)';
+    await server.sql(insert, envelope.id, event, JSON.stringify(envelope), 'the queue gave up', Date.now());
+    await server.sql(insert, 'nonsense', null, '{"no":"envelope"}', 'is not an envelope', Date.now());
     const { dead_letters } = granted(await admin.get('/admin/dead-letters'));
     const letter = dead_letters.find((entry: any) => entry.event_id === event);
     assert.equal(letter?.problem, 'the queue gave up');
     granted(await admin.post(`/admin/dead-letters/${letter.id}/redrive`, undefined, { key: null }));
-    await until('the letter', DELIVERED_MS, () => types(receiver, event).includes('payment.failed'));
-    assert.deepEqual(granted(await admin.get('/admin/dead-letters')).dead_letters, []);
     refused(await admin.post(`/admin/dead-letters/${letter.id}/redrive`, undefined, { key: null }), 404, 'NOT_FOUND');
+    const redrive = await admin.post('/admin/dead-letters/redrive', { webhook_id: 'queue' }, { key: null });
+    assert.deepEqual(granted(redrive), { redriven: 1 });
+    assert.deepEqual(granted(await admin.get('/admin/dead-letters')).dead_letters, []);
+  });
+
+  test('is gone when the projection has caught up by itself', async () => {
+    const event = await server.event();
+    const buyer = server.user();
+    await buyer.holds(event);
+    const id = `msg_${event}_1`;
+    const body = JSON.stringify({ id, type: 'reservation.created', event_id: event, sequence: 1, data: {} });
+    await server.sql('INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?)', id, event, body, 'could not be handed on', Date.now());
+    await server.user().holds(event);
+    await until('no dead letter of the event', DELIVERED_MS, async () => {
+      const { dead_letters } = granted(await admin.get('/admin/dead-letters'));
+      return dead_letters.every((letter: any) => letter.event_id !== event);
+    });
   });
 });

@@ -14,8 +14,13 @@ export interface Received {
 export interface Receiver {
   url: string;
   received: Received[];
-  /** What it answers; 204 without a body unless set. */
-  respond: (request: Received) => { status: number; json?: unknown };
+  /** What it answers, at once or later; 204 without a body unless set. */
+  respond: (request: Received) => Response | Promise<Response>;
+}
+
+interface Response {
+  status: number;
+  json?: unknown;
 }
 
 /** Starts one; it ends with the test file. */
@@ -24,11 +29,11 @@ export async function receive(): Promise<Receiver> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
+    request.on('end', async () => {
       const body = Buffer.concat(chunks).toString();
       const received: Received = { path: request.url ?? '', headers: request.headers, body, at: Date.now() };
       receiver.received.push(received);
-      const { status, json } = receiver.respond(received);
+      const { status, json } = await receiver.respond(received);
       response.writeHead(status, json === undefined ? {} : { 'content-type': 'application/json' });
       response.end(json === undefined ? undefined : JSON.stringify(json));
     });

@@ -10,6 +10,7 @@
 mod line;
 mod money;
 mod seats;
+mod told;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ pub use self::{
     line::LineWitness,
     money::MoneyWitness,
     seats::{Booking, SeatsWitness},
+    told::ToldWitness,
 };
 use crate::{hash::Hash128, inventory, lane, payment, queue, time::Millis};
 
@@ -119,6 +121,8 @@ pub struct Witness {
     pub money: MoneyWitness,
     /// Places in line.
     pub line: LineWitness,
+    /// What endpoints are told.
+    pub told: ToldWitness,
     /// Whether one machine is watched without the others, so that what one says of another cannot be compared.
     alone: bool,
 }

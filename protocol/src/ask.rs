@@ -4,6 +4,7 @@
 use std::{cell::Cell, future::poll_fn, ops::Deref, pin::pin};
 
 use domain::{
+    delivery::{Directions, Letters, Version},
     event::Event,
     id::{EventId, PaymentIntentId, UserId},
     idempotency::Idempotency,
@@ -13,6 +14,7 @@ use domain::{
     payment::{Action, Instruction},
     queue,
     refusal::Refusal,
+    time::Millis,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -36,7 +38,12 @@ pub enum Object {
     Payment(EventId, u32),
     /// One of those that hold the sockets of an event.
     Live(EventId, u32),
+    /// What delivers to an organiser's endpoint, by the endpoint's id.
+    Webhook(EndpointId),
 }
+
+/// The organiser's name for an endpoint: as an event's.
+pub type EndpointId = EventId;
 
 impl Object {
     /// The binding through which objects of its class are reached.
@@ -48,6 +55,7 @@ impl Object {
             Self::Inventory(_) => "INVENTORY",
             Self::Payment(..) => "PAYMENT",
             Self::Live(..) => "LIVE",
+            Self::Webhook(_) => "WEBHOOK",
         }
     }
 
@@ -59,6 +67,7 @@ impl Object {
                 format!("{event_id}/{index}")
             }
             Self::Queue(event_id) | Self::Inventory(event_id) => event_id.to_string(),
+            Self::Webhook(id) => id.to_string(),
         }
     }
 
@@ -142,6 +151,59 @@ pub enum PaymentAsk {
         intent: PaymentIntentId,
         /// Who asks.
         user: UserId,
+    },
+}
+
+/// What can be asked of what delivers to an organiser's endpoint. One that was never directed, or not by the version that
+/// whoever asks knows, answers [`domain::refusal::Refusal::Unconfigured`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookAsk {
+    /// The organiser made the endpoint, or changed it.
+    Direct(Box<Directions>),
+    /// Logs of events have envelopes up to these sequences.
+    Hear {
+        /// The endpoint as whoever tells this knows it.
+        version: Version,
+        /// Events and the last sequence of each.
+        logs: Vec<(EventId, u64)>,
+    },
+    /// How the endpoint does → [`domain::delivery::Standing`].
+    Standing,
+    /// Send something now that is of no log → [`domain::delivery::attempt::Attempt`].
+    Ping {
+        /// The endpoint's id.
+        webhook_id: EndpointId,
+    },
+    /// Go on, and try everything at once.
+    Enable,
+    /// Deliver everything of an event again that is behind a sequence → [`domain::delivery::Reply::Replaying`].
+    Replay {
+        /// Which event.
+        event_id: EventId,
+        /// The sequence.
+        after: u64,
+        /// The log's last one.
+        through: u64,
+    },
+    /// Try these dead letters once more → [`domain::delivery::Reply::Redriven`].
+    Redrive(Letters),
+    /// What could not be delivered, newest first: a list of [`domain::delivery::attempt::DeadLetter`].
+    DeadLetters {
+        /// Only those that failed before this instant, or at it with a lower envelope id.
+        before: Option<(Millis, String)>,
+        /// At most this many.
+        limit: u32,
+    },
+    /// What was sent, newest first: a [`domain::delivery::attempt::AttemptPage`].
+    Attempts {
+        /// `next` of the page before.
+        before: Option<u64>,
+    },
+    /// The endpoint was deleted: forget everything.
+    Drop {
+        /// When it was made; none where nobody knows any more.
+        created_at: Option<Millis>,
     },
 }
 
@@ -434,7 +496,7 @@ mod tests {
         let body = r#"{"name":"A","sections":[{"id":"A","price":1,"rows":[{"id":"1","count":1}]}]}"#;
         let body: domain::event::EventBody = serde_json::from_str(body).expect("valid");
         let event_id = EventId::parse("evt_1").expect("valid");
-        Ok(Box::new(body.complete(event_id, 1, domain::time::Millis(0)).expect("valid")))
+        Ok(Box::new(body.complete(event_id, 1, Millis(0)).expect("valid")))
     }
 
     #[test]

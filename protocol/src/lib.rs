@@ -11,6 +11,8 @@
 //! | [`queue::QueueActor`] | [`ask::QueueAsk`] | hears of the stock whenever people wait for it |
 //! | [`inventory::InventoryActor`] | [`ask::InventoryAsk`] | carries out what it owes, sends its outbox in order |
 //! | [`payment::PaymentActor`] | [`ask::PaymentAsk`] | reports its decision by a webhook until it is received |
+//! | [`webhook::WebhookActor`] | [`ask::WebhookAsk`] | reads the logs of events and posts them to an organiser's endpoint |
+//! | [`sale_events`] | a [`sale_events::Reader`] | what the reader of `sale-events` does with a batch |
 //! | [`live::LiveActor`] | its sockets | follows board and ledger, one call per tick, and tells everybody |
 //! | [`sale`] | a [`sale::Gate`] | what the gateway asks, in which order, to carry out one request |
 
@@ -27,7 +29,9 @@ pub mod payment;
 pub mod platform;
 pub mod queue;
 pub mod sale;
+pub mod sale_events;
+pub mod webhook;
 
 pub use host::{Actor, Host, Performed};
 pub use limit::within;
-pub use platform::{Level, Platform, Problem};
+pub use platform::{Level, Platform, Post, Problem};

@@ -42,6 +42,21 @@ pub enum Level {
     Error,
 }
 
+/// What is sent to an organiser's endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Post<'a> {
+    /// The organiser's address.
+    pub url: &'a str,
+    /// What signs: each gives a signature of its own.
+    pub secrets: &'a [String],
+    /// The message's id.
+    pub id: &'a str,
+    /// The message, as JSON.
+    pub body: &'a str,
+    /// The request that caused it, and a number for the span of sending it.
+    pub trace: (TraceId, u64),
+}
+
 /// One object's host: clock, timers, its one alarm, and the network.
 ///
 /// An object is one thread: nothing runs between two awaits but the code that was resumed. It may be gone at any
@@ -88,6 +103,12 @@ pub trait Platform: 'static {
     /// # Errors
     /// It was refused, or there is no answer. The gateway may have taken it all the same.
     fn report(&self, webhook: &domain::payment::Webhook, trace: TraceId) -> impl Future<Output = Result<Vec<u8>, Problem>>;
+
+    /// Signs a message and sends it to an organiser's endpoint, once; the status of the answer. Dropping it gives it up.
+    ///
+    /// # Errors
+    /// There is no answer, or nothing was sent: the address is not allowed. The endpoint may have taken it all the same.
+    fn post(&self, post: Post<'_>) -> impl Future<Output = Result<u16, Problem>>;
 
     /// Writes a line of the log. `fields` is a JSON object, never with a password, token, key or address in it.
     fn log(&self, level: Level, trace: TraceId, message: &str, fields: Value);

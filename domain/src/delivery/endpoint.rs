@@ -1,270 +1,154 @@
-//! Which addresses an organiser may name. What is not plainly a public host on https is refused.
-//!
-//! The text is judged as a browser would read it, with every unusual spelling refused rather than understood: `0x7f.1`,
-//! `2130706433` and `127.1` are all 127.0.0.1 to somebody. A public name that resolves to a private address cannot be
-//! seen here.
+//! An organiser's endpoint: where to deliver to, what signs, and how it does.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
+use serde::{Deserialize, Serialize};
 
-/// Longest address of an endpoint, in bytes.
-pub const URL_MAX_BYTES: usize = 2048;
+use crate::{
+    id::EventId,
+    time::{Millis, Timestamp},
+};
 
-const HOST_MAX_BYTES: usize = 253;
-const LABEL_MAX_BYTES: usize = 63;
+/// How long a replaced secret still signs, in milliseconds: a day.
+pub const PREVIOUS_SECRET_MS: u64 = 24 * 60 * 60 * 1000;
+/// Events that an endpoint may name.
+pub const EVENT_IDS_MAX: usize = 500;
 
-/// Names that never lead to the public network, and all names under them.
-const PRIVATE_NAMES: [&str; 9] =
-    ["localhost", "local", "localdomain", "internal", "intranet", "lan", "home.arpa", "test", "onion"];
+/// Which endpoint of a name, and which state of it. An older one changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Version {
+    /// When the endpoint was made: one that is made anew after it was deleted is another.
+    pub created_at: Millis,
+    /// Rises with each change.
+    pub updated_at: Millis,
+}
 
-/// Ranges that are not public, as first address and prefix length.
-const PRIVATE_V4: [(Ipv4Addr, u32); 15] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
-    (Ipv4Addr::new(10, 0, 0, 0), 8),
-    (Ipv4Addr::new(100, 64, 0, 0), 10),
-    (Ipv4Addr::new(127, 0, 0, 0), 8),
-    (Ipv4Addr::new(169, 254, 0, 0), 16),
-    (Ipv4Addr::new(172, 16, 0, 0), 12),
-    (Ipv4Addr::new(192, 0, 0, 0), 24),
-    (Ipv4Addr::new(192, 0, 2, 0), 24),
-    (Ipv4Addr::new(192, 88, 99, 0), 24),
-    (Ipv4Addr::new(192, 168, 0, 0), 16),
-    (Ipv4Addr::new(198, 18, 0, 0), 15),
-    (Ipv4Addr::new(198, 51, 100, 0), 24),
-    (Ipv4Addr::new(203, 0, 113, 0), 24),
-    (Ipv4Addr::new(224, 0, 0, 0), 4),
-    (Ipv4Addr::new(240, 0, 0, 0), 4),
-];
-
-/// Global unicast is `2000::/3`; these parts of it are for documentation, protocols, or carry a v4 address.
-const PRIVATE_V6: [(Ipv6Addr, u32); 4] = [
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
-    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
-    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
-];
-const PUBLIC_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
-
-/// Whether an organiser may have envelopes sent to `url`. In development http and private hosts are allowed too.
-///
-/// # Errors
-/// What is wrong with it, to follow the name of the field.
-pub fn endpoint_allowed(url: &str, development: bool) -> Result<(), &'static str> {
-    if url.len() > URL_MAX_BYTES {
-        return Err("must be at most 2048 bytes");
-    }
-    if !url.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
-        return Err("must be a URL of visible ASCII characters without backslashes");
-    }
-    let (scheme, rest) = url.split_once("://").ok_or("must be an https URL")?;
-    let insecure = development && scheme.eq_ignore_ascii_case("http");
-    if !insecure && !scheme.eq_ignore_ascii_case("https") {
-        return Err("must be an https URL");
-    }
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    if authority.contains('@') {
-        return Err("must not name a user");
-    }
-    let (host, port) = split_port(authority)?;
-    if !port.is_none_or(is_port) {
-        return Err("must have a port from 1 to 65535");
-    }
-    match Host::parse(host).ok_or("must name a host in its plain spelling")? {
-        _ if development => Ok(()),
-        Host::Name(name) if is_public_name(&name) => Ok(()),
-        Host::V4(address) if is_public_v4(address) => Ok(()),
-        Host::V6(address) if is_public_v6(address) => Ok(()),
-        _ => Err("must not be a private address"),
+impl Version {
+    /// The endpoint that was made then is deleted: no change of it is newer.
+    #[must_use]
+    pub const fn deleted(created_at: Millis) -> Self {
+        Self { created_at, updated_at: Millis::MAX }
     }
 }
 
-fn split_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
-    let host_end = if authority.starts_with('[') {
-        authority.find(']').ok_or("must close its bracket")? + 1
-    } else {
-        authority.find(':').unwrap_or(authority.len())
-    };
-    let (host, port) = authority.split_at(host_end);
-    match port.strip_prefix(':') {
-        Some(port) => Ok((host, Some(port))),
-        None if port.is_empty() => Ok((host, None)),
-        None => Err("must have nothing between host and port"),
+/// An endpoint as its organiser wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directions {
+    /// The organiser's address.
+    pub url: String,
+    /// What signs.
+    pub secret: String,
+    /// Whose events it hears of; none for everybody's.
+    pub organiser_id: Option<String>,
+    /// Which events it hears of; none for all. At most [`EVENT_IDS_MAX`].
+    pub event_ids: Option<Vec<EventId>>,
+    /// Which state of the endpoint this is. What happened since it was made is delivered.
+    pub version: Version,
+}
+
+/// A secret that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// It.
+    pub secret: String,
+    /// Until when it signs.
+    pub until: Millis,
+}
+
+/// An endpoint as it is delivered to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The organiser's address.
+    pub url: String,
+    /// What signs.
+    pub secret: String,
+    /// What signs too.
+    pub previous: Option<PreviousSecret>,
+    /// Whose it is.
+    pub organiser_id: Option<String>,
+    /// Which events it hears of; none for all.
+    pub event_ids: Option<Vec<EventId>>,
+    /// What was logged since is delivered.
+    pub since: Millis,
+}
+
+impl Endpoint {
+    /// An endpoint that nothing was delivered to yet.
+    #[must_use]
+    pub fn new(directions: &Directions, since: Millis) -> Self {
+        let Directions { url, secret, organiser_id, event_ids, .. } = directions.clone();
+        Self { url, secret, previous: None, organiser_id, event_ids, since }
+    }
+
+    /// This endpoint as its organiser wants it at `now`; a replaced secret goes on signing for a while.
+    #[must_use]
+    pub fn directed(&self, directions: &Directions, now: Millis) -> Self {
+        let replaced = directions.secret != self.secret;
+        let replaced = replaced.then(|| PreviousSecret { secret: self.secret.clone(), until: now.plus_ms(PREVIOUS_SECRET_MS) });
+        Self { previous: replaced.or_else(|| self.previous.clone()), ..Self::new(directions, self.since) }
+    }
+
+    /// The secrets that sign at `now`, the newest first.
+    #[must_use]
+    pub fn secrets(&self, now: Millis) -> Vec<String> {
+        let previous = self.previous.as_ref().filter(|previous| now < previous.until);
+        [self.secret.clone()].into_iter().chain(previous.map(|previous| previous.secret.clone())).collect()
+    }
+
+    /// Whether it hears of this event.
+    #[must_use]
+    pub fn hears_of(&self, event_id: &EventId) -> bool {
+        self.event_ids.as_ref().is_none_or(|event_ids| event_ids.contains(event_id))
     }
 }
 
-fn is_port(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+/// Something that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub reason: String,
 }
 
-enum Host {
-    Name(String),
-    V4(Ipv4Addr),
-    V6(Ipv6Addr),
+/// How an endpoint does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Why nothing is delivered any more until somebody enables it.
+    pub disabled: Option<Failure>,
+    /// When something was delivered last.
+    pub last_success_at: Option<Timestamp>,
+    /// What failed last.
+    pub last_failure: Option<Failure>,
+    /// The first failure since something was delivered.
+    pub failing_since: Option<Timestamp>,
+    /// How often it was tried to deliver something.
+    pub attempts: u64,
 }
 
-impl Host {
-    fn parse(text: &str) -> Option<Self> {
-        if let Some(inner) = text.strip_prefix('[') {
-            return inner.strip_suffix(']')?.parse().ok().map(Self::V6);
-        }
-        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        if name.is_empty() || name.len() > HOST_MAX_BYTES || !name.split('.').all(is_label) {
-            return None;
-        }
-        let last = name.rsplit('.').next()?;
-        let is_number = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
-        // Whoever reads a URL takes a host that ends in a number for an address; only the four-part form is plain.
-        if is_number { name.parse().ok().map(Self::V4) } else { Some(Self::Name(name)) }
-    }
+/// Whether an endpoint takes what it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing waits to be tried again.
+    Active,
+    /// Something failed and waits to be tried again.
+    Failing,
+    /// Nothing is delivered until somebody enables it.
+    Disabled,
 }
 
-fn is_label(label: &str) -> bool {
-    let plain = label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
-    (1..=LABEL_MAX_BYTES).contains(&label.len()) && plain
-}
-
-fn is_public_name(name: &str) -> bool {
-    let under = |private: &&str| name.strip_suffix(*private).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    name.contains('.') && !PRIVATE_NAMES.iter().any(under)
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let within = |(first, length): &(Ipv4Addr, u32)| (address.to_bits() ^ first.to_bits()) >> (32 - length) == 0;
-    !PRIVATE_V4.iter().any(within)
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let within = |(first, length): &(Ipv6Addr, u32)| (address.to_bits() ^ first.to_bits()) >> (128 - length) == 0;
-    within(&PUBLIC_V6) && !PRIVATE_V6.iter().any(within)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn allowed(url: &str) -> bool {
-        endpoint_allowed(url, false).is_ok()
-    }
-
-    #[test]
-    fn a_public_host_on_https_is_allowed() {
-        for url in [
-            "https://hooks.example.com",
-            "https://hooks.example.com./in?key=1#x",
-            "HTTPS://Hooks.Example.COM:8443/a@b",
-            "https://8.8.8.8/in",
-            "https://1.1.1.1.example.com/in",
-            "https://[2606:4700:4700::1111]:443/in",
-            "https://xn--9n2bp8q.kr/",
-        ] {
-            assert!(allowed(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn only_https_is_allowed() {
-        for url in ["", "http://hooks.example.com", "ftp://hooks.example.com", "hooks.example.com", "https:hooks.example.com"] {
-            assert!(!allowed(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn private_loopback_and_link_local_addresses_are_refused() {
-        for host in [
-            "0.0.0.0",
-            "10.1.2.3",
-            "100.64.0.1",
-            "127.0.0.1",
-            "127.255.255.254",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.168.0.1",
-            "198.19.0.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "[::]",
-            "[::1]",
-            "[::ffff:127.0.0.1]",
-            "[::ffff:8.8.8.8]",
-            "[64:ff9b::7f00:1]",
-            "[fc00::1]",
-            "[fd12::1]",
-            "[fe80::1]",
-            "[ff02::1]",
-            "[2001:db8::1]",
-            "[2001::1]",
-            "[2002:7f00:1::]",
-        ] {
-            assert!(!allowed(&format!("https://{host}/in")), "{host}");
-        }
-        for host in ["172.15.0.1", "172.32.0.1", "100.128.0.1", "[2600::1]"] {
-            assert!(allowed(&format!("https://{host}/in")), "{host}");
-        }
-    }
-
-    #[test]
-    fn other_spellings_of_an_address_are_refused() {
-        for host in [
-            "2130706433",
-            "0x7f000001",
-            "0x7f.0.0.1",
-            "127.0.0.0x1",
-            "127.1",
-            "0177.0.0.1",
-            "127.0.0.01",
-            "8.8.8.8.8",
-            "127.0.0.1.",
-            "%31%32%37.0.0.1",
-            "①②⑦.0.0.1",
-            "[::1%25lo]",
-            "[127.0.0.1]",
-            "::1",
-        ] {
-            assert!(!allowed(&format!("https://{host}/in")), "{host}");
-        }
-    }
-
-    #[test]
-    fn names_of_private_networks_are_refused() {
-        for host in ["localhost", "LOCALHOST", "localhost.", "a.localhost", "printer.local", "db.internal", "router", "a..b", "."]
-        {
-            assert!(!allowed(&format!("https://{host}/in")), "{host}");
-        }
-        assert!(allowed("https://notlocalhost.com"));
-        assert!(allowed("https://local.example.com"));
-    }
-
-    #[test]
-    fn what_readers_of_urls_disagree_about_is_refused() {
-        for url in [
-            "https://user@hooks.example.com/",
-            "https://hooks.example.com@127.0.0.1/",
-            "https://127.0.0.1\\@hooks.example.com/",
-            "https://hooks.example.com\\.evil/",
-            "https:///hooks.example.com",
-            "https://?hooks.example.com",
-            "https://hooks.example.com:",
-            "https://hooks.example.com:0",
-            "https://hooks.example.com:+443",
-            "https://hooks.example.com:65536",
-            "https://[2600::1",
-            "https://[2600::1]x:443",
-            " https://hooks.example.com",
-            "https://hooks.example.com/a b",
-            "https://hooks.\texample.com/",
-        ] {
-            assert!(!allowed(url), "{url}");
-        }
-        assert!(!allowed(&format!("https://hooks.example.com/{}", "a".repeat(URL_MAX_BYTES))));
-    }
-
-    #[test]
-    fn development_allows_http_and_private_hosts_but_no_nonsense() {
-        for url in ["http://127.0.0.1:8788/in", "http://localhost:3000", "https://[::1]/"] {
-            assert_eq!(endpoint_allowed(url, true), Ok(()), "{url}");
-        }
-        for url in ["ftp://localhost", "http://", "http://a b", "file:///etc/passwd"] {
-            assert!(endpoint_allowed(url, true).is_err(), "{url}");
-        }
-    }
+/// How an endpoint does, for its organiser.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Whether it takes what it is sent.
+    pub state: State,
+    /// Why it is disabled, and since when.
+    pub disabled: Option<Failure>,
+    /// When something was delivered last.
+    pub last_success_at: Option<Timestamp>,
+    /// What failed last.
+    pub last_failure: Option<Failure>,
+    /// When something is tried next; none where nothing waits.
+    pub next_try_at: Option<Timestamp>,
+    /// How many envelopes wait.
+    pub backlog: u64,
 }

@@ -1,440 +1,460 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use proptest::prelude::*;
+use super::{
+    attempt::{ATTEMPTS_KEPT, DeadLetter, Outcome, Tried},
+    cursor::GIVE_UP_AFTER_MS,
+    decide::OUTAGE_MS,
+    endpoint::PREVIOUS_SECRET_MS,
+    tables::Tables,
+    *,
+};
 
-use super::*;
+pub(super) const START: Millis = Millis(1_795_262_400_000);
 
-const START: Millis = Millis(1_795_262_400_000);
-
-fn event(n: u8) -> EventId {
+pub(super) fn event(n: u8) -> EventId {
     EventId::parse(&format!("evt_{n}")).unwrap()
 }
 
-fn envelope(n: u8, sequence: u64) -> Envelope {
-    let value = serde_json::json!({
-        "id": format!("ntf_{n}_{sequence}"), "type": "reservation.created", "source": "traffic-tacos",
-        "event_id": event(n), "sequence": sequence, "data": {},
-    });
-    Envelope::parse(&value.to_string()).unwrap()
+pub(super) fn directions(version: u64) -> Directions {
+    Directions {
+        url: "https://hooks.example.com/in".to_owned(),
+        secret: "whsec_YWJj".to_owned(),
+        organiser_id: None,
+        event_ids: None,
+        version: version_of(version),
+    }
 }
 
-fn endpoint() -> Endpoint {
-    Endpoint { url: "https://hooks.example.com/in".to_owned(), secret: "whsec_YWJj".to_owned() }
+fn version_of(change: u64) -> Version {
+    Version { created_at: START, updated_at: START.plus_ms(change) }
 }
 
-/// The letters of an endpoint, their clock, and what the endpoint took.
-struct Post {
-    delivery: Delivery,
-    now: Millis,
-    received: Vec<(u8, u64)>,
+/// An endpoint's deliveries with their rows and clock, the logs they read, and what the endpoint took.
+pub(super) struct Bench {
+    pub(super) delivery: Delivery,
+    pub(super) tables: Tables,
+    pub(super) now: Millis,
+    /// How long each log is, and how long it was when the endpoint was made.
+    pub(super) logs: BTreeMap<EventId, (u64, u64)>,
+    pub(super) received: BTreeMap<EventId, Vec<u64>>,
 }
 
-impl Post {
-    fn new() -> Self {
-        Self { delivery: Delivery::default(), now: START, received: Vec::new() }
+impl Bench {
+    pub(super) fn new() -> Self {
+        let (delivery, tables) = Default::default();
+        let mut bench = Self { delivery, tables, now: START, logs: BTreeMap::new(), received: BTreeMap::new() };
+        bench.ask(&Command::Direct(directions(1)));
+        bench
     }
 
-    fn ask(&mut self, command: &Command) -> Reply {
-        let decision = self.delivery.decide(command, self.now.into()).unwrap();
+    pub(super) fn decide(&mut self, command: &Command) -> Result<Reply, Refusal> {
+        if self.delivery.must_recall(command) {
+            self.tables.recall(&mut self.delivery, command);
+        }
+        if self.delivery.next_deadline().is_some_and(|at| at <= self.now) && *command != Command::Tick {
+            self.ask(&Command::Tick);
+        }
+        let decision = self.delivery.decide(command, self.now.into())?;
         for change in &decision.changes {
             self.delivery.apply(change);
-            if self.delivery.pending() < 50 {
-                let once = self.delivery.clone();
-                self.delivery.apply(change);
-                assert_eq!(self.delivery, once, "applying a change again is harmless");
+            let once = self.delivery.clone();
+            self.delivery.apply(change);
+            assert_eq!(self.delivery, once, "applying a change again is harmless");
+            self.tables.write(change);
+        }
+        self.tables.check(&self.delivery);
+        Ok(decision.reply)
+    }
+
+    pub(super) fn ask(&mut self, command: &Command) -> Reply {
+        self.decide(command).unwrap()
+    }
+
+    /// The log of an event has so many envelopes, and the endpoint hears of it.
+    pub(super) fn log(&mut self, n: u8, through: u64) {
+        self.logs.entry(event(n)).or_default().0 = through;
+        self.hear(n, through);
+    }
+
+    pub(super) fn hear(&mut self, n: u8, through: u64) {
+        self.ask(&Command::Hear { version: version_of(1), event_id: event(n), through });
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.delivery = self.tables.load();
+    }
+
+    pub(super) fn due(&self) -> Vec<Pending<Effect>> {
+        self.delivery.effects().due(self.now).cloned().collect()
+    }
+
+    /// What performing an effect comes to. An endpoint that answers has received what it was sent.
+    pub(super) fn perform(&mut self, pending: &Pending<Effect>, outcome: &Outcome) -> Command {
+        let tried = |sequence: u64, event_id: &EventId| Tried {
+            id: format!("msg_{event_id}_{sequence}"),
+            kind: "reservation.created".to_owned(),
+            sequence,
+            outcome: outcome.clone(),
+            took_ms: 7,
+        };
+        match &pending.effect {
+            Effect::Place { event_id, .. } => Command::Placed { event_id: event_id.clone(), after: self.logs[event_id].1 },
+            Effect::Deliver { event_id, after } if *after >= self.logs[event_id].0 => Command::Unread { id: pending.id },
+            Effect::Deliver { event_id, after } => {
+                if outcome.is_delivered() {
+                    self.received.entry(event_id.clone()).or_default().push(after + 1);
+                }
+                Command::Tried { event_id: event_id.clone(), after: *after, tried: tried(after + 1, event_id) }
+            }
+            Effect::Redeliver { event_id } => {
+                let letter = self.tables.next_redriven(event_id);
+                let received = letter.as_ref().filter(|_| outcome.is_delivered()).map(|letter| letter.sequence);
+                self.received.entry(event_id.clone()).or_default().extend(received);
+                let letter = letter.map(|letter| (letter.attempts, tried(letter.sequence, event_id)));
+                Command::Retried { event_id: event_id.clone(), letter }
             }
         }
-        decision.reply
     }
 
-    fn enqueue(&mut self, letters: &[(u8, u64)]) -> Reply {
-        let envelopes = letters.iter().map(|(n, sequence)| envelope(*n, *sequence)).collect();
-        self.ask(&Command::Enqueue { endpoint: endpoint(), envelopes })
-    }
-
-    fn result(&mut self, due: &Due, problem: Option<&str>) -> Reply {
-        let Due { event_id, sequence, attempt, .. } = due.clone();
-        self.ask(&Command::Tried { event_id, sequence, attempt, problem: problem.map(str::to_owned) })
-    }
-
-    /// Makes the try that is due now, if one is.
-    fn try_one(&mut self, delivered: bool) -> Option<Due> {
-        let due = self.delivery.due(self.now)?;
-        if delivered {
-            self.received.push((due.event_id.as_str().strip_prefix("evt_")?.parse().ok()?, due.sequence));
-        }
-        self.result(&due, (!delivered).then_some("answered 500"));
-        Some(due)
-    }
-
-    /// Delivers all that is due now.
-    fn deliver(&mut self) {
-        while self.try_one(true).is_some() {}
-    }
-
-    /// Fails until the letter that is due now is dead.
-    fn kill(&mut self) {
-        let last = self.delivery.dead.keys().next_back().copied();
-        while self.delivery.dead.keys().next_back().copied() == last {
-            self.now = self.delivery.next_due_at().unwrap().max(self.now);
-            self.try_one(false);
+    /// Performs everything that is due until nothing is.
+    pub(super) fn run(&mut self, outcome: impl Fn(&Effect) -> Outcome) {
+        while let Some(pending) = self.due().first() {
+            let command = self.perform(pending, &outcome(&pending.effect));
+            self.ask(&command);
         }
     }
-}
 
-#[test]
-fn letters_of_an_event_are_delivered_in_order_of_sequence() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 3), (1, 1), (1, 2)]);
-    post.deliver();
-    assert_eq!(post.received, [(1, 1), (1, 2), (1, 3)]);
-    assert_eq!((post.delivery.pending(), post.delivery.next_due_at()), (0, None));
-}
-
-#[test]
-fn what_comes_again_changes_nothing_waiting_or_delivered() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1), (1, 2)]);
-    assert_eq!(post.enqueue(&[(1, 1), (1, 2)]), Reply::Enqueued { accepted: 0, known: 2, displaced: 0 });
-    post.deliver();
-    assert_eq!(post.enqueue(&[(1, 2), (1, 1), (1, 3)]), Reply::Enqueued { accepted: 1, known: 2, displaced: 0 });
-    post.deliver();
-    assert_eq!(post.received, [(1, 1), (1, 2), (1, 3)]);
-}
-
-#[test]
-fn a_letter_is_held_back_for_its_predecessor_and_then_sent_without_it() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1), (1, 3)]);
-    post.deliver();
-    assert_eq!(post.received, [(1, 1)]);
-    assert_eq!(post.delivery.next_due_at(), Some(START.plus_ms(GAP_WAIT_MS)));
-    post.now = START.plus_ms(GAP_WAIT_MS - 1);
-    assert_eq!(post.delivery.due(post.now), None);
-    post.now = START.plus_ms(GAP_WAIT_MS);
-    assert_eq!(post.delivery.due(post.now).map(|due| due.skipped), Some(1));
-    post.deliver();
-    assert_eq!(post.received, [(1, 1), (1, 3)]);
-}
-
-#[test]
-fn a_predecessor_that_comes_in_time_is_sent_first() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1), (1, 3)]);
-    post.deliver();
-    post.now = START.plus_ms(GAP_WAIT_MS - 1);
-    post.enqueue(&[(1, 2)]);
-    post.deliver();
-    assert_eq!(post.received, [(1, 1), (1, 2), (1, 3)]);
-}
-
-#[test]
-fn one_that_comes_too_late_is_sent_at_once_and_only_once() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1), (1, 5)]);
-    post.deliver();
-    post.now = START.plus_ms(GAP_WAIT_MS);
-    post.deliver();
-    post.enqueue(&[(1, 3)]);
-    post.deliver();
-    assert_eq!(post.enqueue(&[(1, 3), (1, 5)]), Reply::Enqueued { accepted: 0, known: 2, displaced: 0 });
-    post.enqueue(&[(1, 2), (1, 4)]);
-    post.deliver();
-    assert_eq!(post.received, [(1, 1), (1, 5), (1, 3), (1, 2), (1, 4)]);
-    assert_eq!(post.delivery.line(&event(1)), Line { next: 6, missing: vec![] });
-}
-
-#[test]
-fn one_that_comes_while_its_successor_is_out_is_sent_only_once() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 2)]);
-    post.now = START.plus_ms(FIRST_WAIT_MS);
-    let out = post.delivery.due(post.now).unwrap();
-    post.enqueue(&[(1, 1)]);
-    post.result(&out, None);
-    post.deliver();
-    assert_eq!(post.enqueue(&[(1, 1), (1, 2)]), Reply::Enqueued { accepted: 0, known: 2, displaced: 0 });
-    assert_eq!(post.received, [(1, 1)]);
-}
-
-#[test]
-fn an_endpoint_that_joins_a_sale_soon_gets_what_happens_from_then_on() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 812), (1, 811)]);
-    assert_eq!(post.delivery.next_due_at(), Some(START.plus_ms(FIRST_WAIT_MS)));
-    post.now = START.plus_ms(FIRST_WAIT_MS);
-    post.deliver();
-    post.enqueue(&[(1, 813)]);
-    post.deliver();
-    assert_eq!(post.received, [(1, 811), (1, 812), (1, 813)]);
-}
-
-#[test]
-fn a_failed_letter_is_tried_again_after_each_pause_and_then_dead() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1)]);
-    for (attempt, pause_ms) in (1..).zip(RETRY_AFTER_MS) {
-        assert_eq!(post.try_one(false).map(|due| due.attempt), Some(attempt));
-        let due_at = post.delivery.next_due_at().unwrap();
-        let waited_ms = due_at.since_ms(post.now);
-        assert!((pause_ms..pause_ms + pause_ms / JITTER_DIVISOR).contains(&waited_ms), "{waited_ms} after {pause_ms}");
-        assert_eq!(post.delivery.due(Millis(due_at.0 - 1)), None);
-        post.now = due_at;
+    /// The same, and lets the time pass until something is due again, until `end`.
+    fn run_until(&mut self, end: Millis, outcome: impl Fn(&Effect) -> Outcome) {
+        loop {
+            self.run(&outcome);
+            match self.delivery.wakes_at(self.now).filter(|at| *at <= end) {
+                Some(at) => self.now = at,
+                None => break,
+            }
+            self.ask(&Command::Tick);
+        }
+        self.now = end;
     }
-    assert_eq!(post.try_one(false).map(|due| due.attempt), Some(ATTEMPTS_MAX));
-    let page = post.delivery.dead_letters(None, 10);
-    let dead = &page.dead_letters[0];
-    assert_eq!((dead.id.as_str(), dead.attempts, dead.problem.as_str()), ("ntf_1_1", ATTEMPTS_MAX, "answered 500"));
-    assert_eq!((post.delivery.next_due_at(), page.next_before), (None, None));
-    assert_eq!(post.enqueue(&[(1, 1)]), Reply::Enqueued { accepted: 0, known: 1, displaced: 0 });
+
+    fn of(&self, n: u8) -> Vec<u64> {
+        self.received.get(&event(n)).cloned().unwrap_or_default()
+    }
+
+    fn standing(&self) -> Standing {
+        self.delivery.standing(self.now)
+    }
+
+    fn dead(&self) -> Vec<&DeadLetter> {
+        self.tables.dead.values().collect()
+    }
 }
 
-#[test]
-fn those_behind_a_failed_letter_wait_and_go_on_when_it_is_dead() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1), (1, 2)]);
-    post.try_one(false);
-    assert_eq!(post.delivery.due(post.now), None);
-    post.kill();
-    post.deliver();
-    assert_eq!(post.received, [(1, 2)]);
+fn ok(_: &Effect) -> Outcome {
+    Outcome::Answered(204)
 }
 
-#[test]
-fn a_failed_letter_does_not_hold_up_another_event() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1), (2, 1), (2, 2)]);
-    assert_eq!(post.try_one(false).map(|due| due.event_id), Some(event(1)));
-    post.deliver();
-    assert_eq!(post.received, [(2, 1), (2, 2)]);
+fn down(_: &Effect) -> Outcome {
+    Outcome::Answered(503)
 }
 
-#[test]
-fn the_result_of_another_try_changes_nothing() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1)]);
-    let first = post.try_one(false).unwrap();
-    let before = post.delivery.clone();
-    for problem in [None, Some("answered 500")] {
-        assert_eq!(post.result(&first, problem), Reply::Tried { dead: false });
-        assert_eq!(post.delivery, before);
+/// Down for one event, well for the others.
+fn down_for(n: u8) -> impl Fn(&Effect) -> Outcome {
+    move |effect| match effect {
+        Effect::Deliver { event_id, .. } if *event_id == event(n) => Outcome::Answered(500),
+        _ => Outcome::Answered(200),
     }
 }
 
 #[test]
-fn a_redriven_letter_is_tried_once_and_at_once() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1), (1, 2)]);
-    post.kill();
-    post.deliver();
-    let redrive = Command::Redrive { id: "ntf_1_1".to_owned() };
-    assert_eq!(post.ask(&redrive), Reply::Redriven { redriven: true });
-    assert_eq!(post.try_one(false).map(|due| due.sequence), Some(1));
-    assert_eq!(post.delivery.dead_letters(None, 10).dead_letters.len(), 1);
-    post.ask(&redrive);
-    post.deliver();
-    assert_eq!(post.received, [(1, 2), (1, 1)]);
-    assert_eq!(post.ask(&redrive), Reply::Redriven { redriven: false });
+fn everything_since_the_endpoint_was_made_is_delivered_in_order() {
+    let mut bench = Bench::new();
+    bench.logs.insert(event(1), (0, 40));
+    bench.log(1, 43);
+    bench.log(2, 2);
+    bench.run(ok);
+    assert_eq!((bench.of(1), bench.of(2)), (vec![41, 42, 43], vec![1, 2]));
+    assert_eq!((bench.standing().state, bench.standing().backlog), (State::Active, 0));
+    assert!(bench.delivery.effects().is_empty());
 }
 
 #[test]
-fn a_changed_endpoint_is_tried_at_once() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1)]);
-    post.try_one(false);
-    assert_eq!(post.delivery.due(post.now), None);
-    let repaired = Endpoint { url: "https://hooks.example.com/new".to_owned(), ..endpoint() };
-    post.ask(&Command::Enqueue { endpoint: repaired.clone(), envelopes: vec![] });
-    assert_eq!(post.delivery.endpoint(), Some(&repaired));
-    assert_eq!(post.delivery.due(post.now).map(|due| due.attempt), Some(1));
+fn a_word_that_was_lost_comes_late_or_twice_costs_nothing() {
+    let mut bench = Bench::new();
+    bench.log(1, 2);
+    bench.run(ok);
+    bench.logs.insert(event(1), (9, 0));
+    bench.hear(1, 9);
+    bench.hear(1, 5);
+    bench.run(ok);
+    bench.hear(1, 9);
+    bench.crash();
+    bench.hear(1, 9);
+    bench.run(ok);
+    assert_eq!(bench.of(1), (1..=9).collect::<Vec<u64>>());
 }
 
 #[test]
-fn a_deleted_endpoint_forgets_everything_even_a_try_that_is_out() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1), (1, 2)]);
-    post.kill();
-    let out = post.delivery.due(post.now).unwrap();
-    post.ask(&Command::Drop);
-    post.result(&out, None);
-    assert_eq!(post.delivery, Delivery::default());
+fn an_event_that_fails_holds_up_no_other() {
+    let mut bench = Bench::new();
+    bench.log(1, 3);
+    bench.log(2, 3);
+    bench.run(down_for(1));
+    assert_eq!((bench.of(1), bench.of(2)), (vec![], vec![1, 2, 3]));
+    let standing = bench.standing();
+    assert_eq!((standing.state, standing.backlog), (State::Failing, 3));
+    assert_eq!(standing.last_failure.map(|failure| failure.reason), Some("answered 500".to_owned()));
+    let next = standing.next_try_at.unwrap().0;
+    assert!((5_000..6_250).contains(&next.since_ms(START)));
+    bench.now = next;
+    bench.run(ok);
+    assert_eq!((bench.of(1), bench.standing().state), (vec![1, 2, 3], State::Active));
 }
 
 #[test]
-fn one_letter_too_many_makes_the_oldest_a_dead_one() {
-    let mut post = Post::new();
-    let sequences: Vec<(u8, u64)> = (1..=PENDING_MAX as u64).map(|sequence| (1, sequence)).collect();
-    sequences.chunks(ENQUEUE_MAX).for_each(|chunk| {
-        post.enqueue(chunk);
+fn what_fails_for_three_days_is_dead_where_other_things_were_delivered() {
+    let mut bench = Bench::new();
+    bench.log(1, 2);
+    bench.log(2, 1);
+    bench.run(down_for(1));
+    bench.now = bench.now.plus_ms(1000);
+    bench.log(2, 2);
+    let end = START.plus_ms(GIVE_UP_AFTER_MS + 1000);
+    bench.run_until(end, down_for(1));
+    let dead = bench.dead();
+    let [letter] = dead.as_slice() else { panic!("{dead:?}") };
+    assert_eq!((letter.event_id.clone(), letter.sequence, letter.problem.as_str()), (event(1), 1, "answered 500"));
+    assert!(letter.attempts > 15 && letter.failed_at.0.since_ms(START) == GIVE_UP_AFTER_MS);
+    assert_eq!((bench.standing().state, bench.standing().backlog), (State::Failing, 1));
+    bench.run_until(end.plus_ms(10_000), ok);
+    assert_eq!(bench.of(1), [2]);
+}
+
+#[test]
+fn an_endpoint_that_takes_nothing_for_three_days_is_disabled_and_loses_nothing() {
+    let mut bench = Bench::new();
+    bench.log(1, 3);
+    bench.log(2, 2);
+    bench.run_until(START.plus_ms(2 * GIVE_UP_AFTER_MS), down);
+    let standing = bench.standing();
+    assert_eq!((standing.state, standing.backlog, standing.next_try_at), (State::Disabled, 5, None));
+    assert!(standing.disabled.is_some_and(|why| why.reason.ends_with("answered 503")));
+    assert!(bench.dead().is_empty());
+    bench.log(1, 4);
+    bench.crash();
+    bench.run(ok);
+    assert!(bench.received.is_empty());
+    bench.ask(&Command::Enable);
+    bench.run(ok);
+    assert_eq!((bench.of(1), bench.of(2)), (vec![1, 2, 3, 4], vec![1, 2]));
+    assert_eq!(bench.standing().state, State::Active);
+}
+
+#[test]
+fn an_endpoint_that_is_gone_is_disabled_at_once() {
+    let mut bench = Bench::new();
+    bench.log(1, 2);
+    bench.log(2, 2);
+    bench.run(|_| Outcome::Answered(410));
+    assert_eq!(bench.standing().disabled.map(|why| why.reason), Some("answered 410: it wants nothing any more".to_owned()));
+    assert_eq!(bench.tables.attempts.len(), 1);
+    bench.ask(&Command::Direct(Directions { url: "https://hooks.example.com/new".to_owned(), ..directions(2) }));
+    bench.run(ok);
+    assert_eq!((bench.of(1), bench.of(2), bench.standing().state), (vec![1, 2], vec![1, 2], State::Active));
+}
+
+#[test]
+fn an_endpoint_that_was_down_and_is_there_again_is_tried_with_everything_at_once() {
+    let mut bench = Bench::new();
+    (1..=3).for_each(|n| bench.log(n, 1));
+    bench.run_until(START.plus_ms(2 * OUTAGE_MS), down);
+    bench.log(4, 1);
+    bench.run(ok);
+    assert_eq!((1..=4).map(|n| bench.of(n)).collect::<Vec<_>>(), vec![vec![1]; 4]);
+}
+
+#[test]
+fn a_replaced_secret_signs_for_a_day_and_is_then_forgotten() {
+    let mut bench = Bench::new();
+    bench.ask(&Command::Direct(Directions { secret: "whsec_bmV3".to_owned(), ..directions(2) }));
+    let secrets = |bench: &Bench, at: u64| bench.delivery.endpoint().unwrap().secrets(START.plus_ms(at));
+    assert_eq!(secrets(&bench, 0), ["whsec_bmV3", "whsec_YWJj"]);
+    assert_eq!(secrets(&bench, PREVIOUS_SECRET_MS), ["whsec_bmV3"]);
+    bench.run_until(START.plus_ms(PREVIOUS_SECRET_MS), ok);
+    assert_eq!(bench.delivery.endpoint().unwrap().previous, None);
+}
+
+#[test]
+fn an_older_version_of_the_endpoint_changes_nothing() {
+    let mut bench = Bench::new();
+    bench.ask(&Command::Direct(Directions { url: "https://b.example.com".to_owned(), ..directions(5) }));
+    bench.ask(&Command::Direct(directions(4)));
+    assert_eq!(bench.delivery.endpoint().unwrap().url, "https://b.example.com");
+    bench.ask(&Command::Drop { created_at: Some(Millis(START.0 - 1)) });
+    let hear = |version| Command::Hear { version: version_of(version), event_id: event(1), through: 1 };
+    assert_eq!(bench.decide(&hear(6)), Err(Refusal::Unconfigured));
+    assert_eq!(bench.decide(&hear(4)), Ok(Reply::Done {}));
+    bench.ask(&Command::Drop { created_at: None });
+    bench.ask(&Command::Direct(directions(7)));
+    assert_eq!(bench.delivery.endpoint(), None);
+    assert_eq!(bench.decide(&hear(7)), Err(Refusal::Unconfigured));
+    // One that is made anew is another.
+    let (created_at, updated_at) = (START.plus_ms(1), START.plus_ms(1));
+    bench.ask(&Command::Direct(Directions { version: Version { created_at, updated_at }, ..directions(0) }));
+    assert_eq!(bench.delivery.endpoint().map(|endpoint| endpoint.since), Some(created_at));
+}
+
+#[test]
+fn who_is_another_organisers_now_is_told_nothing_that_waited() {
+    let mut bench = Bench::new();
+    bench.log(1, 3);
+    bench.now = bench.now.plus_ms(60_000);
+    bench.ask(&Command::Direct(Directions { organiser_id: Some("org_b".to_owned()), ..directions(2) }));
+    assert_eq!((bench.standing().backlog, bench.delivery.endpoint().unwrap().since), (0, bench.now));
+}
+
+#[test]
+fn an_event_that_is_no_longer_named_waits_and_one_that_is_again_goes_on() {
+    let mut bench = Bench::new();
+    bench.log(1, 2);
+    bench.log(2, 2);
+    bench.ask(&Command::Direct(Directions { event_ids: Some(vec![event(2)]), ..directions(2) }));
+    bench.run(ok);
+    assert_eq!((bench.of(1), bench.of(2), bench.standing().backlog), (vec![], vec![1, 2], 0));
+    bench.ask(&Command::Direct(directions(3)));
+    bench.run(ok);
+    assert_eq!(bench.of(1), [1, 2]);
+}
+
+#[test]
+fn a_replay_delivers_again_what_is_behind_a_sequence() {
+    let mut bench = Bench::new();
+    bench.log(1, 5);
+    bench.run(ok);
+    let replay = |n, after, through| Command::Replay { event_id: event(n), after, through };
+    let reply = |n, after, through| Reply::Replaying { event_id: event(n), after, through };
+    assert_eq!(bench.ask(&replay(1, 3, 5)), reply(1, 3, 5));
+    bench.run(ok);
+    assert_eq!(bench.of(1), [1, 2, 3, 4, 5, 4, 5]);
+    // Nothing is skipped by one, and nothing is behind the end.
+    assert_eq!(bench.ask(&replay(1, 9, 5)), reply(1, 5, 5));
+    // What was never heard of is delivered, too.
+    bench.logs.insert(event(2), (2, 0));
+    assert_eq!(bench.ask(&replay(2, 0, 2)), reply(2, 0, 2));
+    bench.run(ok);
+    assert_eq!(bench.of(2), [1, 2]);
+}
+
+#[test]
+fn what_was_tried_before_a_replay_changes_nothing() {
+    let mut bench = Bench::new();
+    bench.log(1, 5);
+    bench.run(|effect| match effect {
+        Effect::Deliver { after: 4, .. } => Outcome::Problem("took too long".to_owned()),
+        effect => ok(effect),
     });
-    assert_eq!(post.enqueue(&[(2, 1)]), Reply::Enqueued { accepted: 1, known: 0, displaced: 1 });
-    assert_eq!(post.delivery.pending(), PENDING_MAX);
-    assert_eq!(post.delivery.dead_letters(None, 1).dead_letters[0].id, "ntf_1_1");
-    assert_eq!(post.delivery.due(post.now).map(|due| (due.sequence, due.skipped)), Some((2, 0)));
+    bench.now = bench.standing().next_try_at.unwrap().0;
+    let under_way = bench.due();
+    bench.ask(&Command::Replay { event_id: event(1), after: 1, through: 5 });
+    let late = bench.perform(&under_way[0], &Outcome::Answered(200));
+    bench.ask(&late);
+    bench.run(ok);
+    assert_eq!(bench.of(1), [1, 2, 3, 4, 5, 2, 3, 4, 5]);
+}
+
+/// An endpoint with two dead letters of the first event.
+fn with_dead_letters() -> Bench {
+    let mut bench = Bench::new();
+    bench.log(1, 2);
+    bench.run(down_for(1));
+    while bench.dead().len() < 2 {
+        bench.now = bench.standing().next_try_at.unwrap().0;
+        let through = bench.logs.get(&event(2)).map_or(0, |log| log.0) + 1;
+        bench.log(2, through);
+        bench.run(down_for(1));
+    }
+    bench
 }
 
 #[test]
-fn dead_letters_are_bounded_and_shown_in_pages_newest_first() {
-    let mut post = Post::new();
-    for sequence in 1..=DEAD_MAX as u64 + 1 {
-        post.enqueue(&[(1, sequence)]);
-        post.kill();
-    }
-    let first = post.delivery.dead_letters(None, 2);
-    assert_eq!(first.dead_letters.iter().map(|dead| dead.sequence).collect::<Vec<_>>(), [1001, 1000]);
-    let mut seen = first.dead_letters.len();
-    let mut before = first.next_before;
-    while before.is_some() {
-        let page = post.delivery.dead_letters(before, usize::MAX);
-        assert!(page.dead_letters.len() <= DEAD_PAGE_MAX);
-        (seen, before) = (seen + page.dead_letters.len(), page.next_before);
-    }
-    assert_eq!(seen, DEAD_MAX);
+fn dead_letters_are_tried_once_more_when_redriven() {
+    let mut bench = with_dead_letters();
+    let redriven = |redriven| Reply::Redriven { redriven };
+    assert_eq!(bench.ask(&Command::Redrive(Letters::One("msg_evt_1_9".to_owned()))), redriven(0));
+    assert_eq!(bench.ask(&Command::Redrive(Letters::One("msg_evt_1_2".to_owned()))), redriven(1));
+    bench.run(ok);
+    assert_eq!((bench.of(1), bench.dead().len()), (vec![2], 1));
+    assert_eq!(bench.ask(&Command::Redrive(Letters::OfEvent(event(2)))), redriven(0));
+    assert_eq!(bench.ask(&Command::Redrive(Letters::All)), redriven(1));
+    assert_eq!(bench.ask(&Command::Redrive(Letters::All)), redriven(0), "it is under way");
+    bench.crash();
+    let attempts = bench.dead()[0].attempts;
+    bench.run(down);
+    assert_eq!(bench.dead().iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [attempts + 1], "dead again");
+    assert!(bench.due().is_empty());
+    bench.ask(&Command::Redrive(Letters::OfEvent(event(1))));
+    bench.run(ok);
+    assert_eq!((bench.of(1), bench.dead().len()), (vec![2, 1], 0));
 }
 
 #[test]
-fn too_many_gaps_become_one() {
-    let mut line = Line::default();
-    for n in 1..=MISSING_MAX as u64 + 1 {
-        line = line.with_past(2 * n);
-    }
-    assert_eq!((line.missing.len(), line.missing[0]), (MISSING_MAX, (1, 3)));
+fn a_dead_letter_that_a_replay_delivers_is_dead_no_more() {
+    let mut bench = with_dead_letters();
+    bench.ask(&Command::Replay { event_id: event(1), after: 0, through: 2 });
+    bench.run(ok);
+    assert_eq!((bench.of(1), bench.dead().len()), (vec![1, 2], 0));
 }
 
 #[test]
-fn what_is_no_envelope_is_not_taken() {
-    let good = serde_json::json!({ "id": "n", "type": "t", "event_id": "e", "sequence": 1 });
-    assert!(Envelope::parse(&good.to_string()).is_some());
-    assert_eq!(Envelope::parse(r#"["n", "t", "e", 1]"#), None);
-    for (field, bad) in [
-        ("id", serde_json::json!("")),
-        ("id", serde_json::json!("a\r\nb")),
-        ("type", serde_json::json!(1)),
-        ("event_id", serde_json::json!("e/f")),
-        ("sequence", serde_json::json!(0)),
-        ("sequence", serde_json::json!("1")),
-    ] {
-        let mut value = good.clone();
-        value[field] = bad.clone();
-        assert_eq!(Envelope::parse(&value.to_string()), None, "{field}: {bad}");
-    }
+fn a_log_that_does_not_answer_is_asked_again_and_nobodys_failure() {
+    let mut bench = Bench::new();
+    bench.logs.insert(event(1), (0, 0));
+    bench.hear(1, 2);
+    bench.run(ok);
+    assert_eq!((bench.standing().state, bench.standing().last_failure), (State::Active, None));
+    let next = bench.standing().next_try_at.unwrap().0;
+    assert!((10_000..12_500).contains(&next.since_ms(START)));
+    bench.logs.insert(event(1), (2, 0));
+    bench.now = next;
+    bench.run(ok);
+    assert_eq!(bench.of(1), [1, 2]);
 }
 
 #[test]
-fn a_pause_has_jitter_and_at_most_a_quarter_of_it() {
-    let jitters: Vec<f64> = (0..200)
-        .flat_map(|n| (1..).zip(RETRY_AFTER_MS).map(move |(attempt, pause_ms)| (n, attempt, pause_ms)))
-        .map(|(n, attempt, pause_ms)| {
-            let waited_ms = retry_at(&format!("ntf_{n}"), attempt, START).unwrap().since_ms(START);
-            assert!((pause_ms..pause_ms + pause_ms / 4).contains(&waited_ms), "{waited_ms} for {pause_ms}");
-            (waited_ms - pause_ms) as f64 / pause_ms as f64
-        })
-        .collect();
-    assert!(jitters.iter().any(|jitter| *jitter > 0.2) && jitters.iter().any(|jitter| *jitter < 0.05), "over all of the quarter");
-    assert_eq!(retry_at("ntf", ATTEMPTS_MAX, START), None);
+fn an_event_that_was_deleted_is_owed_nothing() {
+    let mut bench = Bench::new();
+    bench.log(1, 7);
+    bench.ask(&Command::Ended { event_id: event(1) });
+    assert_eq!((bench.due(), bench.standing().backlog), (vec![], 0));
 }
 
 #[test]
-fn too_many_letters_at_once_are_refused_whole() {
-    let post = Post::new();
-    let envelopes = |count: u64| (1..=count).map(|sequence| envelope(1, sequence)).collect();
-    let enqueue =
-        |count| post.delivery.decide(&Command::Enqueue { endpoint: endpoint(), envelopes: envelopes(count) }, START.into());
-    assert!(enqueue(ENQUEUE_MAX as u64).is_ok());
-    assert!(matches!(enqueue(ENQUEUE_MAX as u64 + 1), Err(Refusal::Invalid { field, .. }) if field == "envelopes"));
+fn a_ping_is_remembered_and_changes_nothing_else() {
+    let mut bench = Bench::new();
+    bench.log(1, 1);
+    let before = bench.standing();
+    let outcome = Outcome::Answered(410);
+    bench.ask(&Command::Pinged(Tried { id: "msg_ping".into(), kind: "webhook.ping".into(), sequence: 0, outcome, took_ms: 3 }));
+    assert_eq!(bench.standing(), before);
+    let attempt = bench.tables.attempts.values().next().unwrap();
+    assert_eq!((attempt.number, attempt.event_id.clone(), attempt.sequence, attempt.status), (1, None, None, Some(410)));
 }
 
 #[test]
-fn of_too_many_events_one_is_forgotten_for_which_nothing_waits() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1), (2, 1)]);
-    let idle = |n: usize| EventId::parse(&format!("evt_idle_{n}")).unwrap();
-    let line = post.delivery.lines[&event(1)].clone();
-    (2..LINES_MAX).for_each(|n| drop(post.delivery.lines.insert(idle(n), line.clone())));
-    post.enqueue(&[(3, 1)]);
-    assert_eq!(post.delivery.lines.len(), LINES_MAX);
-    for n in 1..=3 {
-        assert!(post.delivery.lines.contains_key(&event(n)), "{n} waits");
-    }
+fn the_newest_attempts_are_remembered() {
+    let mut bench = Bench::new();
+    bench.log(1, ATTEMPTS_KEPT + 5);
+    bench.run(ok);
+    assert_eq!(bench.tables.attempts.len() as u64, ATTEMPTS_KEPT);
+    assert_eq!(bench.tables.attempts.keys().next(), Some(&6));
 }
 
 #[test]
-fn a_letter_that_is_displaced_tells_how_often_it_was_tried() {
-    let mut post = Post::new();
-    post.enqueue(&[(1, 1)]);
-    post.try_one(false);
-    (1..=PENDING_MAX as u64).collect::<Vec<_>>().chunks(ENQUEUE_MAX).for_each(|chunk| {
-        post.enqueue(&chunk.iter().map(|sequence| (2, *sequence)).collect::<Vec<_>>());
-    });
-    assert_eq!(post.delivery.dead.values().map(|dead| dead.attempts).collect::<Vec<_>>(), [1]);
-}
-
-proptest! {
-    /// Whatever comes in whatever order, however often, and whatever fails: nothing is lost, nothing that was taken is
-    /// sent again, and only what came after a later one was tried is sent after it.
-    #[test]
-    fn every_letter_arrives_in_order_or_is_dead(
-        steps in prop::collection::vec((0..3u8, 1..3u8, 1..15u64, any::<bool>(), 0..40_000u64), 0..200),
-    ) {
-        let mut post = Post::new();
-        let mut sent = BTreeSet::new();
-        let mut late = BTreeSet::new();
-        for (kind, n, sequence, delivered, pause_ms) in steps {
-            let highest_sent = sent.range((n, 0)..=(n, u64::MAX)).next_back().copied();
-            match kind {
-                0 if highest_sent.is_some_and(|highest| (n, sequence) < highest) => {
-                    post.enqueue(&[(n, sequence)]);
-                    late.insert((n, sequence));
-                }
-                0 => {
-                    post.enqueue(&[(n, sequence)]);
-                }
-                1 => {
-                    if let Some(due) = post.try_one(delivered) {
-                        let n = if due.event_id == event(1) { 1 } else { 2 };
-                        let overtaken = sent.range((n, due.sequence + 1)..=(n, u64::MAX)).next().is_some();
-                        prop_assert!(!overtaken || late.contains(&(n, due.sequence)));
-                        sent.insert((n, due.sequence));
-                    }
-                }
-                _ => post.now = post.now.plus_ms(pause_ms),
-            }
-        }
-        while let Some(at) = post.delivery.next_due_at() {
-            post.now = at.max(post.now);
-            post.try_one(true);
-        }
-        let dead: BTreeSet<_> = post.delivery.dead.values().map(|dead| (dead.event_id.clone(), dead.sequence)).collect();
-        let received: BTreeSet<_> = post.received.iter().map(|(n, sequence)| (event(*n), *sequence)).collect();
-        prop_assert_eq!(received.len(), post.received.len(), "nothing that was taken is sent again");
-        prop_assert!(received.is_disjoint(&dead));
-        for n in 1..3 {
-            let known = (1..15).filter(|sequence| post.delivery.lines.get(&event(n)).is_some_and(|line| line.is_past(*sequence)));
-            for sequence in known {
-                let place = (event(n), sequence);
-                prop_assert!(received.contains(&place) || dead.contains(&place), "{:?} was lost", place);
-            }
-        }
+fn memory_has_only_events_that_are_behind() {
+    let mut bench = Bench::new();
+    for n in 0..100 {
+        bench.log(n, 1);
+        bench.run(ok);
     }
-
-    #[test]
-    fn whatever_was_enqueued_is_delivered_once_the_endpoint_works(
-        letters in prop::collection::vec((1..4u8, 1..40u64), 1..120),
-        failures in prop::collection::vec(any::<bool>(), 0..30),
-    ) {
-        let mut post = Post::new();
-        let mut failures = failures.into_iter();
-        for batch in letters.chunks(7) {
-            post.enqueue(batch);
-            post.try_one(!failures.next().unwrap_or(false));
-        }
-        let wanted: BTreeSet<_> = letters.iter().copied().collect();
-        while let Some(at) = post.delivery.next_due_at() {
-            post.now = at.max(post.now);
-            post.try_one(true);
-        }
-        prop_assert!(post.delivery.dead.is_empty());
-        prop_assert_eq!(post.received.len(), wanted.len());
-        prop_assert_eq!(post.received.into_iter().collect::<BTreeSet<_>>(), wanted);
-    }
+    assert!(bench.delivery.behind.is_empty());
 }

@@ -79,6 +79,10 @@ impl Platform for Host {
         unreachable!("a live object reports nothing")
     }
 
+    async fn post(&self, _post: crate::Post<'_>) -> Result<u16, Problem> {
+        unreachable!("a live object posts nothing")
+    }
+
     fn log(&self, _level: Level, _trace: TraceId, _message: &str, _fields: Value) {}
 }
 

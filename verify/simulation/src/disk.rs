@@ -10,7 +10,9 @@ use std::{
 };
 
 use domain::{
+    delivery::attempt::{Attempt, DeadLetter},
     hash::Hash128,
+    id::EventId,
     idempotency::{Idempotency, Record},
     inventory::{
         Inventory, Query,
@@ -22,7 +24,7 @@ use domain::{
     time::Millis,
 };
 use futures_channel::oneshot;
-use protocol::{ask::Object, inventory::InventoryRows as LogRows};
+use protocol::{ask::Object, inventory::InventoryRows as LogRows, webhook::WebhookRows as EndpointRows};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -270,11 +272,31 @@ impl LogRows for DiskStore<crate::rows::InventoryRows> {
             let envelopes = log.into_iter().map(|(_, text)| RawValue::from_string(text).expect("the log is JSON")).collect();
             return protocol::ask::granted(&FeedPage { envelopes, next }).map_err(|problem| problem.to_string());
         }
+        if let Query::LoggedBefore(at) = query {
+            let before = self.disk.borrow().latest.rows.logged_before(*at);
+            return protocol::ask::granted(&before).map_err(|problem| problem.to_string());
+        }
         if let Query::Changes { known } = query {
             let entries = self.disk.borrow().latest.rows.ledger(inventory.changed_since(*known), DELTAS_KEPT);
             return protocol::ask::granted(&inventory.changes(*known, &entries)).map_err(|problem| problem.to_string());
         }
         let found = self.disk.borrow().latest.rows.reservation(query);
         Ok(found.unwrap_or(Answer::Refused(Refusal::Unconfigured)))
+    }
+}
+
+impl EndpointRows for DiskStore<crate::rows::WebhookRows> {
+    fn next_redriven(&self, event_id: &EventId) -> Result<Option<DeadLetter>, String> {
+        Ok(self.disk.borrow().latest.rows.0.next_redriven(event_id))
+    }
+
+    fn dead_letters(&self, _before: Option<&(Millis, String)>, limit: u32) -> Result<Vec<DeadLetter>, String> {
+        Ok(self.disk.borrow().latest.rows.0.dead.values().rev().take(limit as usize).cloned().collect())
+    }
+
+    fn attempts(&self, before: Option<u64>, limit: u32) -> Result<Vec<Attempt>, String> {
+        let disk = self.disk.borrow();
+        let older = disk.latest.rows.0.attempts.range(..before.unwrap_or(u64::MAX)).rev();
+        Ok(older.take(limit as usize).map(|(_, attempt)| attempt.clone()).collect())
     }
 }

@@ -8,7 +8,7 @@ use domain::{
     hash::Hash128,
     id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{Command, Query, Wish, ledger::FeedPage},
+    inventory::{Command, Query, Wish},
     lane::Join,
     machine::Answer,
     payment::{Action, Outcome, Plan, WebhookBody, WebhookType, simulator::object_of},
@@ -29,7 +29,6 @@ use protocol::{
     within,
 };
 use serde::Serialize;
-use serde_json::Value;
 use signing::{
     token::{CallerHash, ReservationToken, WaitingToken},
     webhook::TOLERANCE_MS,
@@ -43,8 +42,6 @@ pub(crate) const RECORD_TTL_MS: u64 = 300_000;
 pub(crate) const KID: u32 = 1;
 /// How many calls of an isolate to an object are out before questions wait: fewer than on the platform, because fewer people come.
 const CALLS_MAX: usize = 1;
-/// Envelopes that the reader of `sale-events` asks for at once.
-const FEED_PAGE: u32 = 20;
 /// How long a browser waits for an answer, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
 
@@ -253,6 +250,15 @@ fn granted(answer: Answer) -> Result<Granted, No> {
 }
 
 impl Door {
+    pub(crate) const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The machine that the isolate runs on.
+    pub(crate) fn machine(&self) -> Machine {
+        machine_of(self)
+    }
+
     fn event_id(&self) -> EventId {
         self.world.0.event.borrow().event_id.clone()
     }
@@ -413,25 +419,6 @@ impl Door {
             outcome,
         };
         granted(sale::command(self, &event_id, command).await?)
-    }
-
-    /// What the reader of the queue `sale-events` does with a batch: takes in what follows on what it has, reads the log where
-    /// something is missing, and says how far it has come.
-    pub(crate) async fn consume(&self, batch: Vec<Value>) -> Result<(), No> {
-        let event_id = self.event_id();
-        let mut rest = batch;
-        loop {
-            rest.into_iter().for_each(|envelope| self.world.receive(envelope));
-            let through = self.world.received_through();
-            let last = self.world.0.delivered.borrow().keys().next_back().copied().unwrap_or(0);
-            if through == last {
-                self.world.0.witness.borrow_mut().seats.acknowledges(through);
-                return sale::consumed(self, &event_id, through).await;
-            }
-            let query = Query::Feed { after: through, limit: FEED_PAGE };
-            let page: FeedPage = sale::read::<Self, _>(&granted(sale::look(self, &event_id, query).await?)?.0)?;
-            rest = page.envelopes.iter().filter_map(|envelope| serde_json::from_str(envelope.get()).ok()).collect();
-        }
     }
 
     /// PUT `/admin/events/{id}` and PATCH `/admin/events/{id}/queue`: the newest version, to whom it concerns.

@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 pub mod disk;
+pub mod endpoints;
 mod executor;
 mod gateway;
 mod live;
@@ -19,6 +20,7 @@ mod network;
 mod node;
 mod people;
 mod profile;
+mod projection;
 pub mod report;
 pub mod rows;
 mod run;

@@ -1,12 +1,11 @@
 //! How messages travel, and what becomes of them in bad weather.
 
-use domain::{invariants::Invariant, payment::Webhook};
+use domain::{delivery::Envelope, payment::Webhook};
 use futures_channel::oneshot;
 use protocol::{
     Problem,
     ask::{Fault, Object},
 };
-use serde_json::Value;
 
 use crate::{
     executor::IMMORTAL,
@@ -66,8 +65,12 @@ impl World {
         if self.goes_wrong(self.0.weather.loses) {
             return Err("the queue could not be reached".into());
         }
-        let envelope = |text: &String| serde_json::from_str(text).expect("the log is JSON");
-        let batch: Vec<Value> = envelopes.iter().map(envelope).collect();
+        let envelope = |text: &String| Envelope::parse(text).expect("the log is of envelopes");
+        let batch: Vec<Envelope> = envelopes.iter().map(envelope).collect();
+        let mut last_word = self.0.last_word.borrow_mut();
+        let newest = batch.iter().chain(last_word.as_ref()).max_by_key(|envelope| envelope.sequence).cloned();
+        *last_word = newest;
+        drop(last_word);
         let lost = self.goes_wrong(self.0.weather.loses);
         let times = u32::from(!lost) + u32::from(self.goes_wrong(self.0.weather.repeats));
         for _ in 0..times {
@@ -86,21 +89,6 @@ impl World {
         let unheard = self.goes_wrong(self.0.weather.loses);
         self.0.executor.sleep(self.delay_ms()).await;
         if unheard { Err("the queue did not say whether it took them".into()) } else { Ok(()) }
-    }
-
-    /// Takes an envelope in.
-    pub(crate) fn receive(&self, envelope: Value) {
-        let sequence = envelope["sequence"].as_u64().unwrap_or(0);
-        let known = self.0.delivered.borrow().get(&sequence).cloned();
-        let same = known.is_none_or(|known| known == envelope);
-        self.promise(Invariant::NothingUntold, same, || format!("envelope {sequence} was sent with two contents"));
-        self.0.delivered.borrow_mut().insert(sequence, envelope);
-    }
-
-    /// The last envelope before which none is missing.
-    pub(crate) fn received_through(&self) -> u64 {
-        let delivered = self.0.delivered.borrow();
-        (1..).zip(delivered.keys()).take_while(|(wanted, sequence)| wanted == *sequence).last().map_or(0, |(wanted, _)| wanted)
     }
 
     /// Signs a webhook and sends it to the gateway; the body of its answer.
@@ -123,6 +111,6 @@ impl World {
     }
 }
 
-async fn consume(gate: Door, batch: Vec<Value>) -> Result<(), No> {
+async fn consume(gate: Door, batch: Vec<Envelope>) -> Result<(), No> {
     gate.consume(batch).await
 }

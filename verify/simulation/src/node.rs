@@ -8,19 +8,20 @@ use domain::{
 use futures_channel::oneshot;
 use futures_util::future::join_all;
 use protocol::{
-    Actor as _, Level, Platform, Problem,
-    ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, answer, encode, question},
+    Actor as _, Level, Platform, Post, Problem,
+    ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, WebhookAsk, answer, encode, question},
     inventory::InventoryActor,
     lane::LaneActor,
     payment::PaymentActor,
     queue::QueueActor,
+    webhook::WebhookActor,
 };
 use serde_json::Value;
 
 use crate::{
     disk::{Disk, DiskStore, Drive},
     live::{Bell, Live, Wires},
-    rows::{InventoryRows, LaneRows, PaymentRows, QueueRows, Rows},
+    rows::{InventoryRows, LaneRows, PaymentRows, QueueRows, Rows, WebhookRows},
     world::World,
 };
 
@@ -37,6 +38,7 @@ enum Storage {
     Queue(Shared<QueueRows>),
     Inventory(Shared<InventoryRows>),
     Payment(Shared<PaymentRows>),
+    Webhook(Shared<WebhookRows>),
     Live(Rc<Bell>),
 }
 
@@ -46,6 +48,7 @@ pub(crate) enum Actor {
     Queue(Rc<QueueActor<Machine, Store<QueueRows>>>),
     Inventory(Rc<InventoryActor<Machine, Store<InventoryRows>>>),
     Payment(Rc<PaymentActor<Machine, Store<PaymentRows>>>),
+    Webhook(Rc<WebhookActor<Machine, Store<WebhookRows>>>),
     Live(Rc<Live>),
 }
 
@@ -63,6 +66,10 @@ impl Actor {
                 let asked = question::<PaymentAsk>(body)?;
                 payment.answer(asked.ask, &asked.trace).await
             }
+            Self::Webhook(webhook) => {
+                let asked = question::<WebhookAsk>(body)?;
+                webhook.answer(asked.ask, &asked.trace).await
+            }
             Self::Live(_) => Err("a live object is asked nothing".into()),
         }
     }
@@ -73,6 +80,7 @@ impl Actor {
             Self::Queue(queue) => queue.ring().await,
             Self::Inventory(inventory) => inventory.ring().await,
             Self::Payment(payment) => payment.ring().await,
+            Self::Webhook(webhook) => webhook.ring().await,
             Self::Live(live) => live.alarm().await,
         }
     }
@@ -85,6 +93,7 @@ impl Storage {
             Object::Queue(_) => Self::Queue(Rc::default()),
             Object::Inventory(_) => Self::Inventory(Rc::default()),
             Object::Payment(..) => Self::Payment(Rc::default()),
+            Object::Webhook(_) => Self::Webhook(Rc::default()),
             Object::Live(..) => Self::Live(Rc::default()),
         }
     }
@@ -95,6 +104,7 @@ impl Storage {
             Self::Queue(disk) => Rc::<RefCell<Disk<QueueRows>>>::clone(disk),
             Self::Inventory(disk) => Rc::<RefCell<Disk<InventoryRows>>>::clone(disk),
             Self::Payment(disk) => Rc::<RefCell<Disk<PaymentRows>>>::clone(disk),
+            Self::Webhook(disk) => Rc::<RefCell<Disk<WebhookRows>>>::clone(disk),
             Self::Live(bell) => Rc::<Bell>::clone(bell),
         }
     }
@@ -117,6 +127,9 @@ impl Storage {
             }
             (Self::Payment(disk), Object::Payment(..)) => {
                 Actor::Payment(Rc::new(PaymentActor::new(machine, store(disk, world, object, life))))
+            }
+            (Self::Webhook(disk), Object::Webhook(_)) => {
+                Actor::Webhook(Rc::new(WebhookActor::new(machine, store(disk, world, object, life))))
             }
             (Self::Live(_), Object::Live(event_id, _)) => {
                 Actor::Live(Rc::new(Live::new(machine, Wires { world: world.clone() }, event_id.clone(), 0)))
@@ -306,7 +319,7 @@ impl World {
     pub(crate) fn inventory_at_rest(&self, object: &Object) -> Option<Inventory> {
         match &self.0.nodes.borrow().get(object)?.storage {
             Storage::Inventory(disk) => disk.borrow().at_rest().map(|rows| rows.load()),
-            Storage::Lane(_) | Storage::Queue(_) | Storage::Payment(_) | Storage::Live(_) => None,
+            Storage::Lane(_) | Storage::Queue(_) | Storage::Payment(_) | Storage::Webhook(_) | Storage::Live(_) => None,
         }
     }
 
@@ -314,7 +327,7 @@ impl World {
     pub(crate) fn check_maps(&self) {
         let inventory = |node: &Node| match &node.storage {
             Storage::Inventory(disk) => Some(Rc::clone(disk)),
-            Storage::Lane(_) | Storage::Queue(_) | Storage::Payment(_) | Storage::Live(_) => None,
+            Storage::Lane(_) | Storage::Queue(_) | Storage::Payment(_) | Storage::Webhook(_) | Storage::Live(_) => None,
         };
         let disks: Vec<Shared<InventoryRows>> = self.0.nodes.borrow().values().filter_map(inventory).collect();
         for disk in disks {
@@ -394,6 +407,11 @@ impl Platform for Machine {
     async fn report(&self, webhook: &domain::payment::Webhook, _trace: TraceId) -> Result<Vec<u8>, Problem> {
         self.output_gate().await;
         self.world.report(webhook).await
+    }
+
+    async fn post(&self, post: Post<'_>) -> Result<u16, Problem> {
+        self.output_gate().await;
+        self.world.post(post).await
     }
 
     fn log(&self, _level: Level, _trace: TraceId, message: &str, _fields: Value) {

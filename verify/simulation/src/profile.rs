@@ -8,6 +8,8 @@ use domain::{
 use fastrand::Rng;
 use serde_json::{Value, json};
 
+use crate::endpoints::Plan;
+
 /// When a run begins.
 pub(crate) const START: u64 = 1_795_262_400_000;
 
@@ -116,6 +118,8 @@ pub struct Profile {
     pub organiser: bool,
     /// Whether pages are at sockets.
     pub live: bool,
+    /// Organisers' endpoints.
+    pub endpoints: Vec<Plan>,
     /// Whether tokens admit anybody who has them, as those of people who joined without an account do.
     pub unbound: bool,
     /// What goes wrong at which moments, by their numbers.
@@ -161,6 +165,7 @@ impl Profile {
             weather: Weather::drawn(rng),
             organiser: rng.u32(0..3) == 0,
             live: false,
+            endpoints: vec![],
             unbound: rng.u32(0..8) == 0,
             strikes: vec![],
             oddness: rng.u32(0..=300),
@@ -191,6 +196,7 @@ impl Profile {
             weather: Weather::CALM,
             organiser: false,
             live: false,
+            endpoints: vec![],
             unbound: rng.bool(),
             strikes: vec![],
             oddness: if odd { 300 } else { 0 },
@@ -225,6 +231,7 @@ impl Profile {
             weather,
             organiser: false,
             live: false,
+            endpoints: vec![],
             unbound: false,
             strikes: vec![],
             oddness: 50,

@@ -31,6 +31,8 @@ pub struct Stats {
     pub repeated: u64,
     /// Requests with a forged or foreign token or id.
     pub forged: u64,
+    /// Envelopes that endpoints took.
+    pub told: u64,
     /// People who had an order at the end.
     pub bought: u64,
     /// People who have not gone yet.

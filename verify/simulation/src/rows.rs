@@ -4,6 +4,7 @@ mod inventory;
 mod lane;
 mod payment;
 mod queue;
+mod webhook;
 
 use domain::{
     idempotency::Record,
@@ -13,7 +14,7 @@ use domain::{
 };
 use protocol::ask::Object;
 
-pub use self::{inventory::InventoryRows, lane::LaneRows, payment::PaymentRows, queue::QueueRows};
+pub use self::{inventory::InventoryRows, lane::LaneRows, payment::PaymentRows, queue::QueueRows, webhook::WebhookRows};
 
 /// The tables of one object.
 pub trait Rows: Clone + Default + 'static {
@@ -44,6 +45,12 @@ pub trait Rows: Clone + Default + 'static {
     fn log(&self, after: u64, limit: u32) -> Vec<(u64, String)> {
         let _ = (after, limit);
         vec![]
+    }
+
+    /// The last envelope of the log that is older than an instant.
+    fn logged_before(&self, at: Millis) -> u64 {
+        let _ = at;
+        0
     }
 
     /// Entries of the ledger behind this one; nothing for tables without any.

@@ -7,9 +7,11 @@ use domain::{
     time::Millis,
 };
 use fastrand::Rng;
+use serde_json::Value;
 use signing::{token::Keyring, webhook::Key};
 
 use crate::{
+    endpoints::Plan,
     executor::IMMORTAL,
     gateway::KID,
     people,
@@ -25,6 +27,9 @@ const MAPS_MS: u64 = 120_000;
 /// One seed in so many has pages at sockets: the one with this remainder.
 const LIVE_EVERY: u64 = 8;
 const LIVE_SEEDS: u64 = 5;
+/// One seed in so many has organisers' endpoints.
+const ENDPOINTS_EVERY: u64 = 3;
+const ENDPOINTS_SEEDS: u64 = 1;
 /// How long after the sale pages show the seats, in simulated milliseconds: holds and payments have come to rest.
 const PAGES_STAY_MS: u64 = 600_000;
 /// After so many simulated milliseconds whatever still happens never ends.
@@ -34,7 +39,11 @@ const END_MS: u64 = 20_000_000;
 #[must_use]
 pub fn run(seed: u64) -> Report {
     let mut rng = Rng::with_seed(seed);
-    let profile = Profile { live: seed % LIVE_EVERY == LIVE_SEEDS, ..Profile::drawn(&mut rng) };
+    let drawn = Profile::drawn(&mut rng);
+    let until_ms = drawn.weather.until_sec.max(60) * 1000;
+    let count = if seed % ENDPOINTS_EVERY == ENDPOINTS_SEEDS { rng.u32(1..=3) } else { 0 };
+    let endpoints = (0..count).map(|_| Plan::drawn(&mut rng, until_ms)).collect();
+    let profile = Profile { live: seed % LIVE_EVERY == LIVE_SEEDS, endpoints, ..drawn };
     run_with(seed, &profile, rng)
 }
 
@@ -84,6 +93,7 @@ fn sell(world: &World, profile: &Profile) {
     if profile.live {
         open_pages(world, profile);
     }
+    world.open_endpoints(&profile.endpoints);
     plan_jumps(world);
     watch(world, profile);
     while world.0.executor.step() {
@@ -94,6 +104,11 @@ fn sell(world: &World, profile: &Profile) {
             world.promise(Invariant::AllEnds, false, || "something goes on for ever".to_owned());
             return;
         }
+    }
+    if world.0.set_back.get() {
+        let here = world.clone();
+        world.0.executor.spawn(IMMORTAL, async move { here.last_word().await });
+        while world.0.executor.step() && world.0.violation.borrow().is_none() {}
     }
     rest(world);
 }
@@ -113,15 +128,28 @@ fn rest(world: &World) {
     let verdict = world.0.witness.borrow().at_rest();
     world.check(verdict);
     let sent = world.0.witness.borrow().seats.sequence();
-    let delivered = world.0.delivered.borrow();
-    let missing = (1..=sent).find(|sequence| !delivered.contains_key(sequence));
+    let projection = world.0.projection.borrow();
+    let missing = (1..=sent).find(|sequence| !projection.rows.contains_key(sequence));
     world.promise(Invariant::NothingUntold, missing.is_none(), || format!("envelope {missing:?} never arrived"));
+    let event_id = world.0.event.borrow().event_id.clone();
+    for endpoint in world.0.endpoints.borrow().iter() {
+        let made_at = endpoint.made_at.get().unwrap_or_default();
+        let before = projection.rows.iter().take_while(|(_, body)| logged_at(body) < made_at).count() as u64;
+        let verdict = world.0.witness.borrow().told.at_rest(endpoint.id(), &event_id, before, sent);
+        world.check(verdict);
+    }
     let (turns, here) = {
         let witness = world.0.witness.borrow();
         (witness.line.turns().iter().map(|(number, _)| *number).collect::<Vec<_>>(), world.0.stats.borrow().people_here)
     };
     world.promise(Invariant::NoInversion, turns.is_sorted(), || "turns came out of order".to_owned());
     world.promise(Invariant::AllEnds, here == 0, || format!("{here} people are still there"));
+}
+
+/// When an envelope was logged.
+fn logged_at(body: &str) -> Millis {
+    let envelope: Value = serde_json::from_str(body).unwrap_or_default();
+    envelope["time"].as_str().and_then(|time| Millis::parse_rfc3339(time).ok()).unwrap_or_default()
 }
 
 fn plan_jumps(world: &World) {

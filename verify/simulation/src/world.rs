@@ -7,20 +7,22 @@ use std::{
 };
 
 use domain::{
+    delivery::Envelope,
     event::Event,
     invariants::{Invariant, Verdict, Violation, Witness},
     time::Millis,
 };
 use fastrand::Rng;
 use protocol::ask::Object;
-use serde_json::Value;
 use signing::{token::Keyring, webhook::Key};
 
 use crate::{
+    endpoints::Endpoint,
     executor::Executor,
     gateway::Isolate,
     node::Node,
     profile::{Misfortune, Profile, START, Weather},
+    projection::Projection,
     report::Stats,
 };
 
@@ -44,8 +46,13 @@ pub(crate) struct Core {
     pub(crate) tokens: Keyring,
     pub(crate) webhooks: Key,
     pub(crate) stats: RefCell<Stats>,
-    /// What the queue `sale-events` has delivered, by sequence.
-    pub(crate) delivered: RefCell<BTreeMap<u64, Value>>,
+    /// What the reader of `sale-events` has projected.
+    pub(crate) projection: RefCell<Projection>,
+    /// The last envelope that was published.
+    pub(crate) last_word: RefCell<Option<Envelope>>,
+    /// Whether the projection was set back.
+    pub(crate) set_back: Cell<bool>,
+    pub(crate) endpoints: RefCell<Vec<Rc<Endpoint>>>,
     pub(crate) violation: RefCell<Option<(Millis, Violation)>>,
     lives: Cell<u64>,
     hash: Cell<u64>,
@@ -70,7 +77,10 @@ impl World {
             tokens,
             webhooks,
             stats: RefCell::default(),
-            delivered: RefCell::default(),
+            projection: RefCell::default(),
+            last_word: RefCell::default(),
+            set_back: Cell::new(false),
+            endpoints: RefCell::default(),
             violation: RefCell::default(),
             lives: Cell::new(0),
             hash: Cell::new(0xcbf2_9ce4_8422_2325),

@@ -164,9 +164,29 @@ export type LedgerEntry = { seq: number; at: Instant; type: "reservation.created
 
 export type Ledger = { entries: LedgerEntry[]; next_cursor: Cursor };
 
-export type NewWebhook = { url: string; secret: string };
+export type NewWebhook = { url: string; secret: string; organiser_id?: string | null; event_ids?: EventId[] | null };
 
-export type Webhook = { webhook_id: string; url: string; created_at: Instant; updated_at: Instant };
+export type Failure = { at: Instant; reason: string };
+
+export type Webhook = { webhook_id: string; url: string; organiser_id: string | null; event_ids: EventId[] | null; created_at: Instant; updated_at: Instant; state: "active" | "failing" | "disabled"; disabled: (Failure | null); last_success_at: (Instant | null); last_failure: (Failure | null); next_try_at: (Instant | null); backlog: number };
+
+export type Webhooks = { webhooks: Webhook[] };
+
+export type Delivery = { envelope_id: string; type: string; event_id: string | null; sequence: number | null; attempt: number; at: Instant; took_ms: number; delivered: boolean; status: number | null; problem: string | null };
+
+export type Deliveries = { deliveries: Delivery[]; next_cursor: Cursor };
+
+export type Pinged = Delivery & { webhook_id: string };
+
+export type Replay = { event_id: EventId; after: number };
+
+export type Replaying = { webhook_id: string; event_id: EventId; after: number; through: number };
+
+export type Redrive = { webhook_id?: string | null; event_id?: string | null };
+
+export type RedrivenAll = { redriven: number };
+
+export type Feed = { envelopes: SaleEvent[]; next: number | null };
 
 export type WebhookDeleted = { webhook_id: string; status: "deleted" };
 
@@ -178,7 +198,7 @@ export type SaleEvent = { id: string; type: "reservation.created" | "reservation
 
 export type Health = { status: "ok"; now: number };
 
-export type Readiness = { status: "ready" };
+export type Readiness = { status: "ready"; payment: "none" | "simulator" };
 
 export type Version = { version: string; commit: string };
 
@@ -228,9 +248,16 @@ export interface Operations {
   'POST /admin/events/{id}/queue': { body: QueuePatch; answer: QueueSettings; key: false };
   'POST /admin/events/{id}/seats': { body: SeatChanges; answer: SeatsChanged; key: false };
   'GET /admin/events/{id}/ledger': { body: undefined; answer: Ledger; key: false };
+  'GET /admin/events/{id}/feed': { body: undefined; answer: Feed; key: false };
+  'GET /admin/webhooks': { body: undefined; answer: Webhooks; key: false };
   'GET /admin/webhooks/{id}': { body: undefined; answer: Webhook; key: false };
   'PUT /admin/webhooks/{id}': { body: NewWebhook; answer: Webhook; key: false };
   'DELETE /admin/webhooks/{id}': { body: undefined; answer: WebhookDeleted; key: false };
+  'POST /admin/webhooks/{id}/ping': { body: Nothing; answer: Pinged; key: false };
+  'POST /admin/webhooks/{id}/replay': { body: Replay; answer: Replaying; key: false };
+  'POST /admin/webhooks/{id}/enable': { body: Nothing; answer: Webhook; key: false };
+  'GET /admin/webhooks/{id}/deliveries': { body: undefined; answer: Deliveries; key: false };
   'GET /admin/dead-letters': { body: undefined; answer: DeadLetters; key: false };
+  'POST /admin/dead-letters/redrive': { body: Redrive; answer: RedrivenAll; key: false };
   'POST /admin/dead-letters/{id}/redrive': { body: Nothing; answer: Redriven; key: false };
 }

@@ -26,7 +26,7 @@ use crate::{
 
 /// How often a change is tried where another organiser changes the same event at the same time.
 const WRITE_TRIES: usize = 3;
-/// Entries of a ledger page where the request does not say, and at most.
+/// Entries of a page of the ledger or the log where the request does not say, and at most.
 const LEDGER_PAGE: u32 = 200;
 const LEDGER_PAGE_MAX: u32 = 1000;
 
@@ -125,6 +125,19 @@ pub async fn ledger(call: &Call) -> Result<Reply, ApiError> {
     let limit = number(call, "limit")?.unwrap_or(LEDGER_PAGE).clamp(1, LEDGER_PAGE_MAX);
     let event_id = named(call).await?;
     let query = Query::Ledger { after: after.into(), limit };
+    Ok(Reply::bytes(200, objects::inventory_look(call, &event_id, query).await?))
+}
+
+/// GET `/admin/events/{id}/feed?after=&limit=`: what the outside was told, behind a sequence.
+///
+/// # Errors
+/// `EVENT_NOT_FOUND`, `INVALID_REQUEST`, or no answer.
+pub async fn feed(call: &Call) -> Result<Reply, ApiError> {
+    call.admin()?;
+    let after = number(call, "after")?.unwrap_or(0);
+    let limit = number(call, "limit")?.unwrap_or(LEDGER_PAGE).clamp(1, LEDGER_PAGE_MAX);
+    let event_id = named(call).await?;
+    let query = Query::Feed { after: after.into(), limit };
     Ok(Reply::bytes(200, objects::inventory_look(call, &event_id, query).await?))
 }
 

@@ -14,6 +14,7 @@ pub mod catalogue;
 pub mod concurrency;
 pub mod config;
 pub mod contract;
+pub mod dead_letters;
 mod edge;
 pub mod error;
 pub mod events;

@@ -18,7 +18,6 @@ use protocol::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use shell::{clock, promise::pause};
-use webhook::{WEBHOOK, WebhookAsk};
 
 use crate::{
     call::Call,
@@ -85,14 +84,6 @@ pub async fn inventory_look(call: &Call, event_id: &EventId, query: inventory::Q
 /// There is no answer.
 pub async fn payment(call: &Call, intent: &PaymentIntentId, ask: &PaymentAsk) -> Result<Answer, ApiError> {
     call.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), None, ask).await
-}
-
-/// Asks what delivers to an organiser's endpoint.
-///
-/// # Errors
-/// There is no answer.
-pub async fn webhook(call: &Call, webhook_id: &str, ask: &WebhookAsk) -> Result<Answer, ApiError> {
-    call.ask_object(WEBHOOK, webhook_id, None, ask).await
 }
 
 /// Hands an object of an event the event as it is now.

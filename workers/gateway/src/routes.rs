@@ -11,7 +11,7 @@ use worker::Method;
 use crate::{
     admin, auth,
     call::Call,
-    contract,
+    contract, dead_letters,
     error::{ApiError, Code},
     events, live, operations, orders, payments, queue,
     reply::Reply,
@@ -114,8 +114,15 @@ fn find_v1(segments: &[&str]) -> Option<Route> {
         ["admin", "events", id, "queue"] => route("/api/v1/admin/events/{id}/queue", ADMIN_POST, id),
         ["admin", "events", id, "seats"] => route("/api/v1/admin/events/{id}/seats", ADMIN_POST, id),
         ["admin", "events", id, "ledger"] => route("/api/v1/admin/events/{id}/ledger", ADMIN, id),
+        ["admin", "events", id, "feed"] => route("/api/v1/admin/events/{id}/feed", ADMIN, id),
+        ["admin", "webhooks"] => route("/api/v1/admin/webhooks", ADMIN, ""),
         ["admin", "webhooks", id] => route("/api/v1/admin/webhooks/{id}", ADMIN_WEBHOOK, id),
+        ["admin", "webhooks", id, "ping"] => route("/api/v1/admin/webhooks/{id}/ping", ADMIN_POST, id),
+        ["admin", "webhooks", id, "replay"] => route("/api/v1/admin/webhooks/{id}/replay", ADMIN_POST, id),
+        ["admin", "webhooks", id, "enable"] => route("/api/v1/admin/webhooks/{id}/enable", ADMIN_POST, id),
+        ["admin", "webhooks", id, "deliveries"] => route("/api/v1/admin/webhooks/{id}/deliveries", ADMIN, id),
         ["admin", "dead-letters"] => route("/api/v1/admin/dead-letters", ADMIN, ""),
+        ["admin", "dead-letters", "redrive"] => route("/api/v1/admin/dead-letters/redrive", ADMIN_POST, ""),
         ["admin", "dead-letters", id, "redrive"] => route("/api/v1/admin/dead-letters/{id}/redrive", ADMIN_POST, id),
         _ => None,
     }
@@ -176,11 +183,18 @@ pub fn dispatch<'a>(route: &Route, call: &'a Call) -> Answering<'a> {
         ("/admin/events/{id}/queue", _) => Box::pin(admin::set_queue(call)),
         ("/admin/events/{id}/seats", _) => Box::pin(admin::set_seats(call)),
         ("/admin/events/{id}/ledger", _) => Box::pin(admin::ledger(call)),
+        ("/admin/events/{id}/feed", _) => Box::pin(admin::feed(call)),
+        ("/admin/webhooks", _) => Box::pin(webhooks::list(call)),
         ("/admin/webhooks/{id}", Method::Put) => Box::pin(webhooks::put(call)),
         ("/admin/webhooks/{id}", Method::Delete) => Box::pin(webhooks::delete(call)),
         ("/admin/webhooks/{id}", _) => Box::pin(webhooks::get(call)),
-        ("/admin/dead-letters", _) => Box::pin(webhooks::dead_letters(call)),
-        ("/admin/dead-letters/{id}/redrive", _) => Box::pin(webhooks::redrive(call)),
+        ("/admin/webhooks/{id}/ping", _) => Box::pin(webhooks::ping(call)),
+        ("/admin/webhooks/{id}/replay", _) => Box::pin(webhooks::replay(call)),
+        ("/admin/webhooks/{id}/enable", _) => Box::pin(webhooks::enable(call)),
+        ("/admin/webhooks/{id}/deliveries", _) => Box::pin(webhooks::deliveries(call)),
+        ("/admin/dead-letters", _) => Box::pin(dead_letters::list(call)),
+        ("/admin/dead-letters/redrive", _) => Box::pin(dead_letters::redrive_all(call)),
+        ("/admin/dead-letters/{id}/redrive", _) => Box::pin(dead_letters::redrive(call)),
 
         ("/healthz", _) => at_once(Ok(operations::healthz())),
         ("/readyz", _) => Box::pin(operations::readyz(call)),
@@ -261,7 +275,17 @@ mod tests {
             let found = find(&format!("/api/v1/{path}")).unwrap();
             assert!(found.endpoints.iter().all(|endpoint| endpoint.access == User), "{path}");
         }
-        for path in ["events/x", "events/x/queue", "webhooks/x", "dead-letters", "dead-letters/x/redrive"] {
+        for path in [
+            "events/x",
+            "events/x/queue",
+            "events/x/feed",
+            "webhooks",
+            "webhooks/x",
+            "webhooks/x/ping",
+            "dead-letters",
+            "dead-letters/redrive",
+            "dead-letters/x/redrive",
+        ] {
             let found = find(&format!("/api/v1/admin/{path}")).unwrap();
             assert!(found.endpoints.iter().all(|endpoint| endpoint.access == Admin), "{path}");
         }

@@ -1,12 +1,22 @@
-//! The consumer of the queue `sale-events`: projects reservations into D1, then hands each envelope to every
-//! organiser's endpoint. Both are harmless when repeated, so a message is taken only when both were done.
+//! The consumer of the queue `sale-events`: what it does with a batch is in [`protocol::sale_events`]; D1 and the objects are
+//! reached from here.
 //!
 //! What was given up comes back on `sale-events-dead` and is kept in D1 for an organiser to look at.
 
 use std::borrow::Cow;
 
-use domain::{delivery::Envelope, machine::Answer, time::Timestamp};
-use futures_util::future::try_join_all;
+use domain::{
+    delivery::{Directions, Envelope},
+    id::EventId,
+    machine::Answer,
+    time::Timestamp,
+    trace::TraceId,
+};
+use protocol::{
+    Problem,
+    ask::{EndpointId, Fault, Object},
+    sale_events::{self, Projection, Reader, Standing, Subscriber},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 use shell::{
@@ -14,7 +24,6 @@ use shell::{
     clock,
     log::{Level, line},
 };
-use webhook::{WEBHOOK, WebhookAsk};
 use worker::{
     D1Database, D1PreparedStatement, Env, Error, MessageBatch, MessageExt, RawMessage, Result, js_sys::JSON,
     wasm_bindgen::JsValue,
@@ -22,8 +31,7 @@ use worker::{
 
 use crate::{
     catalogue::number,
-    trace::Trace,
-    webhooks::{Endpoint, SELECT_ENDPOINTS},
+    webhooks::{Endpoint, SELECT_ENDPOINT, SELECT_ENDPOINTS},
 };
 
 /// The queue of messages that were given up.
@@ -36,20 +44,7 @@ pub async fn consume(batch: MessageBatch<Value>, env: Env) {
         (message, text)
     };
     let messages: Vec<(RawMessage, Option<String>)> = batch.raw_iter().map(with_text).collect();
-    if batch.queue() == DEAD_LETTERS { bury(&env, &messages).await } else { deliver(&env, &messages).await }
-}
-
-/// Takes what was done and leaves what was not.
-fn conclude<'a>(messages: impl IntoIterator<Item = &'a RawMessage>, outcome: &Result<()>) {
-    for message in messages {
-        match outcome {
-            Ok(()) => message.ack(),
-            Err(_) => message.retry(),
-        }
-    }
-    if let Err(error) = outcome {
-        line(Level::Warn, "gateway", "", "sale events stay", json!({ "problem": error.to_string() }));
-    }
+    if batch.queue() == DEAD_LETTERS { bury(&env, &messages).await } else { deal_with(env, &messages).await }
 }
 
 /// A message as JSON text.
@@ -57,23 +52,131 @@ fn text(message: &RawMessage) -> Option<String> {
     JSON::stringify(&message.body()).ok().map(String::from)
 }
 
-/// An envelope and what is projected of it.
-struct Sale<'a> {
-    text: &'a str,
-    trace_id: Option<Cow<'a, str>>,
-    row: Option<Row<'a>>,
+/// Takes the messages of events that were dealt with; the others come again.
+async fn deal_with(env: Env, messages: &[(RawMessage, Option<String>)]) {
+    let mut envelopes = Vec::with_capacity(messages.len());
+    let mut of_events = Vec::with_capacity(messages.len());
+    for (message, text) in messages {
+        match text.as_deref().and_then(Envelope::parse) {
+            Some(envelope) => {
+                of_events.push((message, envelope.event_id.clone()));
+                envelopes.push(envelope);
+            }
+            None => {
+                line(Level::Error, "gateway", "", "sale event unreadable", json!({ "message": message.id() }));
+                message.retry();
+            }
+        }
+    }
+    let failed = sale_events::consume(&Consumer { env }, envelopes).await;
+    for (message, event_id) in of_events {
+        if failed.contains_key(&event_id) { message.retry() } else { message.ack() }
+    }
+    for (event_id, problem) in failed {
+        let fields = json!({ "event_id": event_id, "problem": problem.0 });
+        line(Level::Warn, "gateway", "", "sale events stay", fields);
+    }
 }
 
-/// What an envelope has beside what every receiver looks at.
+/// Whoever reads the queue, with D1 as the projection.
+struct Consumer {
+    env: Env,
+}
+
+impl Consumer {
+    fn db(&self) -> std::result::Result<D1Database, Problem> {
+        self.env.d1("DB").map_err(problem)
+    }
+}
+
+#[derive(Deserialize)]
+struct Projected {
+    event_id: EventId,
+    sequence: u64,
+}
+
+#[derive(Deserialize)]
+struct Organised {
+    event_id: EventId,
+    organiser_id: String,
+}
+
+impl Reader for Consumer {
+    async fn ask<A: Serialize>(&self, to: &Object, trace: TraceId, question: &A) -> std::result::Result<Answer, Fault> {
+        ask(&self.env, to.binding(), &to.name(), &trace.traceparent(1), None, question).await
+    }
+
+    async fn standing(&self, event_ids: &[&EventId]) -> std::result::Result<Standing, Problem> {
+        const POSITIONS: &str = "SELECT event_id, sequence FROM projections WHERE event_id IN (SELECT value FROM json_each(?1))";
+        const ORGANISERS: &str = "SELECT event_id, body ->> 'organiser_id' AS organiser_id FROM events
+             WHERE event_id IN (SELECT value FROM json_each(?1)) AND body ->> 'organiser_id' IS NOT NULL";
+        let db = self.db()?;
+        let ids = serde_json::to_string(event_ids)?;
+        let bound = |sql: &str| db.prepare(sql).bind(&[ids.as_str().into()]).map_err(problem);
+        let statements = vec![bound(POSITIONS)?, bound(ORGANISERS)?, db.prepare(SELECT_ENDPOINTS)];
+        let results = db.batch(statements).await.map_err(problem)?;
+        let [positions, organisers, endpoints] = results.as_slice() else { return Err("D1 answered too little".into()) };
+        let positions: Vec<Projected> = positions.results().map_err(problem)?;
+        let organisers: Vec<Organised> = organisers.results().map_err(problem)?;
+        let endpoints: Vec<Endpoint> = endpoints.results().map_err(problem)?;
+        Ok(Standing {
+            projected: positions.into_iter().map(|row| (row.event_id, row.sequence)).collect(),
+            organisers: organisers.into_iter().map(|row| (row.event_id, row.organiser_id)).collect(),
+            subscribers: endpoints.into_iter().map(subscriber).collect::<std::result::Result<_, _>>()?,
+        })
+    }
+
+    /// Writes the rows and how far they go in one transaction. Of two envelopes about one reservation the later one stays.
+    async fn project(&self, projections: &[Projection<'_>]) -> std::result::Result<(), Problem> {
+        const UPSERT: &str = "INSERT INTO reservations
+                (reservation_id, event_id, user_id, status, order_id, sequence, body, created_at, updated_at)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
+             FROM json_each(?1) WHERE TRUE
+             ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, order_id = excluded.order_id,
+                sequence = excluded.sequence, body = excluded.body, updated_at = excluded.updated_at
+             WHERE excluded.sequence > reservations.sequence";
+        const ADVANCE: &str = "INSERT INTO projections (event_id, sequence) SELECT value ->> 0, value ->> 1 FROM json_each(?1)
+             WHERE TRUE ON CONFLICT (event_id) DO UPDATE SET sequence = excluded.sequence
+             WHERE excluded.sequence > projections.sequence";
+        const REVIVE: &str = "DELETE FROM dead_letters WHERE dead_letter_id IN (
+             SELECT dead_letter_id FROM json_each(?1) JOIN dead_letters ON event_id = value ->> 0
+             WHERE CAST(body ->> 'sequence' AS INTEGER) <= value ->> 1)";
+        let envelopes = projections.iter().flat_map(|projection| projection.envelopes);
+        let rows: Vec<Row<'_>> = envelopes.filter_map(row).collect();
+        let positions: Vec<_> = projections.iter().map(|projection| (projection.event_id, projection.through)).collect();
+        let (rows, positions) = (serde_json::to_string(&rows)?, serde_json::to_string(&positions)?);
+        let db = self.db()?;
+        let bound = |sql: &str, json: &str| db.prepare(sql).bind(&[json.into()]).map_err(problem);
+        let statements = vec![bound(UPSERT, &rows)?, bound(ADVANCE, &positions)?, bound(REVIVE, &positions)?];
+        db.batch(statements).await.map(drop).map_err(problem)
+    }
+
+    async fn directions(&self, id: &EndpointId) -> std::result::Result<Option<Directions>, Problem> {
+        let statement = self.db()?.prepare(SELECT_ENDPOINT).bind(&[id.as_str().into()]).map_err(problem)?;
+        let found: Option<Endpoint> = statement.first(None).await.map_err(problem)?;
+        Ok(found.map(|endpoint| endpoint.directions()).transpose()?)
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn problem(error: Error) -> Problem {
+    Problem(error.to_string())
+}
+
+fn subscriber(endpoint: Endpoint) -> std::result::Result<Subscriber, Problem> {
+    let event_ids = endpoint.event_ids()?;
+    let (version, organiser_id) = (endpoint.version(), endpoint.organiser_id.clone());
+    Ok(Subscriber { id: endpoint.webhook_id, version, organiser_id, event_ids })
+}
+
+/// What is projected of an envelope about a reservation.
 #[derive(Deserialize)]
 struct Payload<'a> {
-    #[serde(borrow, default)]
-    trace_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     data: &'a RawValue,
 }
 
-/// What is projected of a reservation, as the contract shows it.
+/// A reservation, as the contract shows it.
 #[derive(Deserialize)]
 struct Reservation<'a> {
     #[serde(borrow)]
@@ -94,77 +197,37 @@ struct Reservation<'a> {
 #[derive(Serialize)]
 struct Row<'a>(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>, Cow<'a, str>, Option<Cow<'a, str>>, u64, &'a str, u64, u64);
 
-/// Reads an envelope of the contract.
-fn read(text: &str) -> Option<Sale<'_>> {
-    let Envelope { kind, sequence, .. } = Envelope::parse(text)?;
-    let Payload { trace_id, data } = serde_json::from_slice(text.as_bytes()).ok()?;
-    let row = if kind.starts_with("reservation.") { Some(row(data.get(), sequence)?) } else { None };
-    Some(Sale { text, trace_id, row })
+/// The row of an envelope; none where it is about something else. One that is not as it was written must not hold up all those
+/// behind it.
+fn row(envelope: &Envelope) -> Option<Row<'_>> {
+    if !envelope.kind.starts_with("reservation.") {
+        return None;
+    }
+    let read = read(&envelope.body, envelope.sequence);
+    if read.is_none() {
+        line(Level::Error, "gateway", "", "sale event not projected", json!({ "envelope_id": envelope.id }));
+    }
+    read
 }
 
-fn row(data: &str, sequence: u64) -> Option<Row<'_>> {
-    let Reservation { reservation_id, event_id, user_id, status, order_id, created_at, updated_at } =
-        serde_json::from_slice(data.as_bytes()).ok()?;
+fn read(body: &str, sequence: u64) -> Option<Row<'_>> {
+    let data = json_of::<Payload<'_>>(body)?.data.get();
+    let Reservation { reservation_id, event_id, user_id, status, order_id, created_at, updated_at } = json_of(data)?;
     Some(Row(reservation_id, event_id, user_id, status, order_id, sequence, data, created_at.0.0, updated_at.0.0))
 }
 
-async fn deliver(env: &Env, messages: &[(RawMessage, Option<String>)]) {
-    let mut readable = Vec::with_capacity(messages.len());
-    let mut sales = Vec::with_capacity(messages.len());
-    for (message, text) in messages {
-        match text.as_deref().and_then(read) {
-            Some(sale) => {
-                readable.push(message);
-                sales.push(sale);
-            }
-            None => {
-                line(Level::Error, "gateway", "", "sale event unreadable", json!({ "message": message.id() }));
-                message.retry();
-            }
-        }
-    }
-    if !sales.is_empty() {
-        conclude(readable, &hand_on(env, &sales).await);
-    }
-}
-
-async fn hand_on(env: &Env, sales: &[Sale<'_>]) -> Result<()> {
-    let db = env.d1("DB")?;
-    let endpoints = project(&db, sales.iter().filter_map(|sale| sale.row.as_ref()).collect()).await?;
-    // A batch has many causes; the first one's trace stands for it.
-    let trace = Trace::new(None, sales.first().and_then(|sale| sale.trace_id.as_deref())).traceparent();
-    try_join_all(endpoints.into_iter().map(|endpoint| enqueue(env, &trace, endpoint, sales))).await?;
-    Ok(())
-}
-
-/// Writes the rows and reads the endpoints in one batch. Of two envelopes about one reservation the later one stays.
-async fn project(db: &D1Database, rows: Vec<&Row<'_>>) -> Result<Vec<Endpoint>> {
-    const UPSERT: &str = "INSERT INTO reservations
-            (reservation_id, event_id, user_id, status, order_id, sequence, body, created_at, updated_at)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
-         FROM json_each(?1) WHERE TRUE
-         ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, order_id = excluded.order_id,
-            sequence = excluded.sequence, body = excluded.body, updated_at = excluded.updated_at
-         WHERE excluded.sequence > reservations.sequence";
-    let upsert = db.prepare(UPSERT).bind(&[serde_json::to_string(&rows)?.into()])?;
-    let results = db.batch(vec![upsert, db.prepare(SELECT_ENDPOINTS)]).await?;
-    results.get(1).ok_or_else(|| Error::from("D1 answered too little"))?.results()
-}
-
-async fn enqueue(env: &Env, trace: &str, endpoint: Endpoint, sales: &[Sale<'_>]) -> Result<()> {
-    let Endpoint { webhook_id, url, secret, .. } = endpoint;
-    let envelopes: serde_json::Result<_> = sales.iter().map(|sale| RawValue::from_string(sale.text.to_owned())).collect();
-    let envelopes = envelopes?;
-    let question = WebhookAsk::Enqueue { url, secret, envelopes };
-    match ask(env, WEBHOOK, &webhook_id, trace, None, &question).await {
-        Ok(Answer::Granted { .. }) => Ok(()),
-        Ok(Answer::Refused(refusal)) => Err(Error::from(format!("{webhook_id}: {}", refusal.code()))),
-        Err(fault) => Err(Error::from(format!("{webhook_id}: {fault:?}"))),
-    }
+fn json_of<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    serde_json::from_slice(text.as_bytes()).ok()
 }
 
 async fn bury(env: &Env, messages: &[(RawMessage, Option<String>)]) {
-    conclude(messages.iter().map(|(message, _)| message), &keep(env, messages).await);
+    let outcome = keep(env, messages).await;
+    for (message, _) in messages {
+        if outcome.is_ok() { message.ack() } else { message.retry() }
+    }
+    if let Err(error) = outcome {
+        line(Level::Warn, "gateway", "", "dead letters stay", json!({ "problem": error.to_string() }));
+    }
 }
 
 async fn keep(env: &Env, messages: &[(RawMessage, Option<String>)]) -> Result<()> {
@@ -191,21 +254,22 @@ fn letter(db: &D1Database, message_id: &str, text: Option<&str>) -> Result<D1Pre
 mod tests {
     use super::*;
 
-    fn envelope(kind: &str) -> Value {
-        json!({
+    fn envelope(kind: &str) -> Envelope {
+        let value = json!({
             "id": "msg_e_3", "type": kind, "source": "traffic-tacos", "time": "2026-11-20T12:00:00.000Z", "event_id": "e",
             "sequence": 3, "trace_id": "t",
             "data": {
                 "reservation_id": "rsv_e_0", "event_id": "e", "user_id": "u", "status": "HOLD", "seat_ids": ["A-1-1"],
                 "created_at": "1970-01-01T00:00:01.000Z", "updated_at": "1970-01-01T00:00:02.000Z",
             },
-        })
+        });
+        Envelope::parse(&value.to_string()).unwrap()
     }
 
     #[test]
     fn a_reservation_is_projected_with_its_sequence() {
-        let text = envelope("reservation.created").to_string();
-        let row = serde_json::to_value(read(&text).unwrap().row.unwrap()).unwrap();
+        let envelope = envelope("reservation.created");
+        let row = serde_json::to_value(row(&envelope).unwrap()).unwrap();
         assert_eq!(row[0], "rsv_e_0");
         assert_eq!((&row[3], &row[4], &row[5]), (&json!("HOLD"), &Value::Null, &json!(3)));
         assert_eq!((&row[7], &row[8]), (&json!(1000), &json!(2000)));
@@ -214,14 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_is_handed_on_without_a_row() {
-        assert!(read(&envelope("payment.approved").to_string()).is_some_and(|sale| sale.row.is_none()));
-    }
-
-    #[test]
-    fn what_is_no_envelope_is_not_read() {
-        for text in ["", "null", "{}", "\"x\"", r#"{"id":"a","type":"reservation.created","event_id":"e","sequence":1}"#] {
-            assert!(read(text).is_none(), "{text}");
-        }
+    fn a_payment_has_no_row() {
+        assert!(row(&envelope("payment.approved")).is_none());
     }
 }

@@ -1,17 +1,17 @@
 //! What runs an object: [`protocol::Platform`] on Durable Objects.
 
-use domain::{payment::Webhook, time::Millis, trace::TraceId};
+use domain::{delivery::endpoint_allowed, payment::Webhook, time::Millis, trace::TraceId};
 use js_sys::{Array, JSON, Uint8Array};
 use protocol::{
-    Level, Platform, Problem,
+    Level, Platform, Post, Problem,
     ask::{Fault, Object},
 };
 use serde_json::Value;
-use signing::webhook::Key;
+use signing::webhook::{self, Key};
 use wasm_bindgen::JsValue;
 use worker::{
-    Date, DateInit, Env, Error, Headers, Method, QueueContentType, RawMessageBuilder, RequestInit, Result, ScheduledTime,
-    SendMessage, State,
+    AbortController, Date, DateInit, Env, Error, Fetch, Headers, Method, QueueContentType, RawMessageBuilder, Request,
+    RequestInit, RequestRedirect, Result, ScheduledTime, SendMessage, State,
 };
 
 use crate::{ask, clock, log, promise::pause};
@@ -19,6 +19,8 @@ use crate::{ask, clock, log, promise::pause};
 /// What signs the provider's webhooks in development where nothing is set.
 pub const DEVELOPMENT_WEBHOOK_SECRET: &str = "development-only-payment-webhook-secret";
 
+/// How organisers' endpoints see who posts.
+const USER_AGENT: &str = "traffic-tacos-webhooks/1";
 const WEBHOOK_URL: &str = "http://gateway/api/v1/payments/webhook";
 /// Binding of the gateway.
 const GATEWAY: &str = "GATEWAY";
@@ -60,7 +62,7 @@ impl ObjectPlatform {
         &self.env
     }
 
-    async fn post(&self, webhook: &Webhook, trace: TraceId) -> Result<Vec<u8>> {
+    async fn report_decision(&self, webhook: &Webhook, trace: TraceId) -> Result<Vec<u8>> {
         let body = serde_json::to_vec(&webhook.body)?;
         let headers = Headers::new();
         for (name, value) in self.webhook_key()?.headers(&webhook.id, &body, clock::now()) {
@@ -86,6 +88,31 @@ impl ObjectPlatform {
             secret => secret,
         };
         Key::from_secret(&secret).map_err(|bad| format!("{WEBHOOK_SECRET} {bad}").into())
+    }
+
+    /// A redirect is an answer like any other that is not 2xx: following one could lead to an address that is not allowed.
+    async fn post_to_endpoint(&self, post: Post<'_>) -> Result<u16> {
+        let development = self.env.var("ENVIRONMENT").is_ok_and(|value| value.to_string().trim() == "development");
+        endpoint_allowed(post.url, development).map_err(|problem| format!("address {problem}"))?;
+        let keys = post.secrets.iter().map(|secret| Key::from_secret(secret));
+        let keys = keys.collect::<std::result::Result<Vec<Key>, _>>().map_err(|bad| format!("secret {bad}"))?;
+        let headers = Headers::new();
+        for (name, value) in webhook::headers(&keys, post.id, post.body.as_bytes(), clock::now()) {
+            headers.set(name, &value)?;
+        }
+        headers.set("content-type", "application/json")?;
+        headers.set("user-agent", USER_AGENT)?;
+        let (trace, span) = post.trace;
+        if !trace.is_none() {
+            headers.set("traceparent", &trace.traceparent(span))?;
+        }
+        let mut init = RequestInit::new();
+        let body = Uint8Array::from(post.body.as_bytes());
+        init.with_method(Method::Post).with_headers(headers).with_redirect(RequestRedirect::Manual).with_body(Some(body.into()));
+        let request = Request::new_with_init(post.url, &init)?;
+        let given_up = GivenUp::default();
+        let signal = given_up.0.signal();
+        Ok(Fetch::Request(request).send_with_signal(&signal).await?.status_code())
     }
 
     /// Each goes as a plain object: the `worker` crate would hand a JSON map over as a JavaScript `Map`, which the platform
@@ -134,11 +161,25 @@ impl Platform for ObjectPlatform {
     }
 
     async fn report(&self, webhook: &Webhook, trace: TraceId) -> std::result::Result<Vec<u8>, Problem> {
-        self.post(webhook, trace).await.map_err(problem)
+        self.report_decision(webhook, trace).await.map_err(problem)
+    }
+
+    async fn post(&self, post: Post<'_>) -> std::result::Result<u16, Problem> {
+        self.post_to_endpoint(post).await.map_err(problem)
     }
 
     fn log(&self, level: Level, trace: TraceId, message: &str, fields: Value) {
         log::line(level, self.service, &trace.to_string(), message, fields);
+    }
+}
+
+/// Ends a request when nobody waits for its answer any more, or for the rest of it.
+#[derive(Default)]
+struct GivenUp(AbortController);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.0).abort();
     }
 }
 

@@ -269,6 +269,17 @@ pub fn integer(row: &Row, column: usize) -> Result<u64> {
     }
 }
 
+/// An integer column that may be NULL.
+///
+/// # Errors
+/// It is something else.
+pub fn optional_integer(row: &Row, column: usize) -> Result<Option<u64>> {
+    match row.get(column) {
+        Some(SqlStorageValue::Null) => Ok(None),
+        _ => integer(row, column).map(Some),
+    }
+}
+
 /// A text column.
 ///
 /// # Errors

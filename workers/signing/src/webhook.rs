@@ -100,12 +100,7 @@ impl Key {
     /// The headers of a message that is sent at `now`.
     #[must_use]
     pub fn headers(&self, id: &str, body: &[u8], now: Millis) -> [(&'static str, String); 3] {
-        let timestamp_sec = now.0 / 1000;
-        [
-            (ID_HEADER, id.to_owned()),
-            (TIMESTAMP_HEADER, timestamp_sec.to_string()),
-            (SIGNATURE_HEADER, self.sign(id, timestamp_sec, body)),
-        ]
+        headers(std::slice::from_ref(self), id, body, now)
     }
 
     /// Checks a message that came with these three headers. How long it takes says nothing about a signature.
@@ -130,6 +125,14 @@ impl Key {
         }
         mac.finalize().into_bytes().into()
     }
+}
+
+/// The headers of a message that is sent at `now`, with a signature of each key.
+#[must_use]
+pub fn headers(keys: &[Key], id: &str, body: &[u8], now: Millis) -> [(&'static str, String); 3] {
+    let timestamp_sec = now.0 / 1000;
+    let signatures: Vec<String> = keys.iter().map(|key| key.sign(id, timestamp_sec, body)).collect();
+    [(ID_HEADER, id.to_owned()), (TIMESTAMP_HEADER, timestamp_sec.to_string()), (SIGNATURE_HEADER, signatures.join(" "))]
 }
 
 fn decoded(signature: &str) -> Option<[u8; DIGEST_BYTES]> {
@@ -183,6 +186,15 @@ mod tests {
     fn one_of_several_signatures_is_enough() {
         let signatures = format!("v1a,xyz v1,AAAA {SIGNATURE}");
         assert_eq!(key().verify(ID, TIMESTAMP, &signatures, BODY, NOW), Ok(()));
+    }
+
+    #[test]
+    fn a_message_of_two_keys_is_believed_by_each() {
+        let other = Key::from_secret("another secret").unwrap();
+        let [(_, id), (_, timestamp), (_, signatures)] = headers(&[other.clone(), key()], ID, BODY, NOW);
+        for key in [key(), other] {
+            assert_eq!(key.verify(&id, &timestamp, &signatures, BODY, NOW), Ok(()));
+        }
     }
 
     #[test]

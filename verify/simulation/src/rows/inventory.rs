@@ -136,6 +136,10 @@ impl Rows for InventoryRows {
         behind.map(|(sequence, (_, envelope))| (*sequence, envelope.to_string())).collect()
     }
 
+    fn logged_before(&self, at: Millis) -> u64 {
+        self.log.iter().take_while(|(_, (logged_at, _))| *logged_at < at).last().map_or(0, |(sequence, _)| *sequence)
+    }
+
     fn ledger(&self, after: u64, limit: u64) -> Vec<Entry> {
         self.ledger.range(after + 1..).take(limit as usize).map(|(_, entry)| reread(entry)).collect()
     }
