@@ -354,7 +354,7 @@ impl SeatsWitness {
         let authorised = money.is_none_or(|money| money.is_authorised(key, paying[0]));
         hold(Invariant::MoneyBehindSeat, authorised, || format!("{key} is sold, its payment is not authorised"))?;
         let captures = |change: &&Change| match change {
-            Change::Owed(pending) => match &pending.effect {
+            Change::Owed(pending) if pending.attempt == 0 => match &pending.effect {
                 Effect::Pay { intent, instruction: Instruction::Capture { order_id } } => {
                     intent.key == key && usize::from(intent.attempt) == paying[0] && order_id.key == key
                 }

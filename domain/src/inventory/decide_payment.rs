@@ -136,6 +136,7 @@ pub(super) fn cancel(inventory: &Inventory, intent: &PaymentIntentId, user: &Use
     let mut draft = Draft::new(inventory, event, context);
     let mut after = reservation.clone();
     if status == payment::Status::Pending {
+        after.trace = context.trace;
         draft.close_intent(&mut after, attempt, payment::Status::Cancelled, Instruction::Cancel);
         draft.push(Change::Updated(Rc::new(after.clone())));
     } else if status == payment::Status::Approved && reservation.status == Status::Confirmed {

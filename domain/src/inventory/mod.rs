@@ -117,8 +117,8 @@ pub struct Rows {
     pub seq: u64,
     /// The last envelope's sequence.
     pub sequence: u64,
-    /// When that was.
-    pub logged_at: Millis,
+    /// When the first envelope was written that nobody has dealt with.
+    pub behind_since: Millis,
     /// The last envelope that was published.
     pub published: u64,
     /// The last envelope that was dealt with by who reads what is published.
@@ -171,8 +171,8 @@ impl Inventory {
         inventory.sequence = rows.sequence;
         inventory.published = rows.published;
         inventory.consumed = rows.consumed;
-        inventory.await_consumption(rows.logged_at);
-        inventory.publish_what_is_behind(rows.logged_at, TraceId::NONE);
+        inventory.await_consumption(rows.behind_since);
+        inventory.publish_what_is_behind(rows.behind_since, TraceId::NONE);
         inventory.last_effect = rows.last_effect;
         inventory
     }
@@ -449,7 +449,7 @@ impl Inventory {
     fn publish_what_is_behind(&mut self, now: Millis, trace: TraceId) {
         if self.published >= self.sequence {
             self.effects.remove(PUBLISH);
-        } else if self.effects.get(PUBLISH).is_none_or(|pending| pending.attempt > 0) {
+        } else if self.effects.get(PUBLISH).is_none() {
             self.effects.put(Pending { id: PUBLISH, attempt: 0, due_at: now, trace, effect: Effect::Publish });
         }
     }
@@ -522,7 +522,8 @@ impl Machine for Inventory {
             }
             Command::Refund { key, user, .. } => decide_payment::refund(self, *key, user, context),
             Command::Performed(id) => {
-                let known = self.effects.get(*id).map(|_| Change::Performed(*id));
+                // Publishing is over when its cursor says so.
+                let known = self.effects.get(*id).filter(|_| *id != PUBLISH).map(|_| Change::Performed(*id));
                 Ok(Decision::new(Reply::Done {}, known.into_iter().collect()))
             }
             Command::Failed(id) => {
@@ -579,6 +580,7 @@ impl Machine for Inventory {
             Change::Published { through, at } => {
                 self.published = *through;
                 self.await_consumption(*at);
+                self.effects.remove(PUBLISH);
                 self.publish_what_is_behind(*at, TraceId::NONE);
             }
             Change::Consumed { through, at } => {

@@ -75,7 +75,7 @@ impl Store<Inventory> for Memory {
             effects: rows.effects.values().map(reread).collect(),
             seq: rows.ledger.last().map_or(0, |entry| entry.seq),
             sequence: rows.notifications.last().map_or(0, |notification| notification.sequence),
-            logged_at: rows.notifications.last().map_or(Millis(0), |notification| notification.time.0),
+            behind_since: rows.notifications.last().map_or(Millis(0), |notification| notification.time.0),
             published: rows.published.max(rows.consumed),
             consumed: rows.consumed,
             last_effect: rows.last_effect,

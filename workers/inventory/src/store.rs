@@ -123,8 +123,9 @@ impl Store<Inventory> for InventoryStore {
         self.sql().exec(FORGET_ENDED, vec![integer_value(ENDED_KEPT_MS)?])?;
         let ended = bodies("SELECT number, ends_at FROM ended_admissions ORDER BY number")?;
         let effects = bodies("SELECT body FROM effects")?;
-        let last = bodies("SELECT sequence, at FROM log ORDER BY sequence DESC LIMIT 1")?;
         let consumed = self.counter(CONSUMED)?;
+        let behind = "SELECT at FROM log WHERE sequence > ? ORDER BY sequence LIMIT 1";
+        let behind = self.sql().rows(behind, vec![integer_value(consumed)?])?;
         let admission = |row: &Row| Ok(Admission { number: integer(row, 0)?, ends_at: Millis(integer(row, 1)?) });
         let inventory = Inventory::restore(Rows {
             event: event.first().map(|row| json(row, 0)).transpose()?,
@@ -134,8 +135,8 @@ impl Store<Inventory> for InventoryStore {
             effects: effects.iter().map(|row| json(row, 0)).collect::<Result<_>>()?,
             seq: self.highest("SELECT coalesce(max(seq), 0) FROM ledger")?,
             // Before there was a log, what had left was deleted.
-            sequence: last.first().map_or(Ok(consumed), |row| integer(row, 0))?,
-            logged_at: Millis(last.first().map_or(Ok(0), |row| integer(row, 1))?),
+            sequence: consumed.max(self.highest("SELECT coalesce(max(sequence), 0) FROM log")?),
+            behind_since: Millis(behind.first().map_or(Ok(0), |row| integer(row, 0))?),
             published: self.counter(PUBLISHED)?.max(consumed),
             consumed,
             last_effect: self.counter(LAST_EFFECT)?,

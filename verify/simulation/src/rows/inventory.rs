@@ -71,7 +71,7 @@ impl Rows for InventoryRows {
             effects: self.effects.values().map(reread).collect(),
             seq: self.seq,
             sequence: self.log.keys().next_back().copied().unwrap_or(0),
-            logged_at: self.log.values().next_back().map_or(Millis(0), |(at, _)| *at),
+            behind_since: self.log.range(self.consumed + 1..).next().map_or(Millis(0), |(_, (at, _))| *at),
             published: self.published.max(self.consumed),
             consumed: self.consumed,
             last_effect: self.last_effect,
