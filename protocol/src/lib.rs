@@ -11,7 +11,7 @@
 //! | [`queue::QueueActor`] | [`ask::QueueAsk`] | hears of the stock whenever people wait for it |
 //! | [`inventory::InventoryActor`] | [`ask::InventoryAsk`] | carries out what it owes, sends its outbox in order |
 //! | [`payment::PaymentActor`] | [`ask::PaymentAsk`] | reports its decision by a webhook until it is received |
-//! | [`live::LiveActor`] | its sockets | follows board and ledger, one call per tick, and tells everybody |
+//! | [`live::LiveActor`] | its sockets | asks, sends and sleeps as [`domain::live`] says |
 //! | [`sale`] | a [`sale::Gate`] | what the gateway asks, in which order, to carry out one request |
 
 #![forbid(unsafe_code)]
