@@ -1,288 +1,294 @@
-//! What sockets are told: seats as a snapshot and the deltas behind it, places as they stand on the board.
+//! The sockets of an event, as a state machine without I/O: what happens goes in, what is to be done comes out.
 //!
-//! A [`SeatFeed`] is a copy of an event's seat states that follows the inventory's ledger. One delta is one entry of the
-//! ledger, so that `seq` is that of `GET /events/{id}/seats` and rises by one. It keeps the last [`DELTAS_KEPT`] deltas
-//! for those who missed some; whoever missed more gets a snapshot.
+//! [`Live`] has nothing to store, so it is no [`Machine`](crate::machine::Machine) with changes and rows. It has the form of
+//! [quinn-proto](https://docs.rs/quinn-proto) and [str0m](https://docs.rs/str0m): whoever runs it tells it of each event,
+//! then carries out what [`Live::poll`] returns until that is nothing, and comes back at [`Live::wakes_at`].
 //!
-//! Bounds: a byte a seat, 200 KB; [`DELTAS_KEPT`] deltas of at most [`SEATS_MAX`] changes, together less than a snapshot.
+//! ```text
+//! arrive, heard, left ──────────┐             ┌──► Send, Close: to sockets
+//! hear_inventory, hear_queue ───┤    Live     ├──► AskInventory { since: cursor }
+//! time ─────────────────────────┘             └──► AskQueue { since: version of the board }
+//! ```
+//!
+//! While there is a socket, two questions are asked again and again, each once at a time. How many sockets there are changes
+//! neither. Whoever watches the seats has a cursor, and whoever's cursor is not the feed's is sent
+//! what lies between ([`feed`]); so somebody new, a page that comes back, a delta, a gap and a resume are one case. The sale's
+//! frame is spread a few sockets at a time, because it must not stand in the way of a seat that somebody is about to choose.
+//!
+//! Bounds: [`SOCKETS_MAX`] watchers; a byte a seat, 200 KB, and the snapshot as text; [`DELTAS_KEPT`] deltas; a board. What is
+//! to be done is carried out at once, and a frame for many sockets is one [`Output`].
 
-use std::{collections::VecDeque, fmt::Write as _, rc::Rc};
+mod feed;
+mod frames;
+mod registry;
 
-use serde::{Deserialize, Serialize};
+use std::{collections::VecDeque, ops::RangeBounds, rc::Rc};
 
+use serde::Deserialize;
+
+use self::{
+    feed::SeatFeed,
+    registry::{Registry, Told},
+};
+pub use self::{
+    feed::{Cursor, DELTAS_KEPT, Delta, SeatChanges, SectionStates},
+    registry::{RESUMES_PER_SEC, SOCKETS_MAX, SOCKETS_PER_PLACE, SocketId, Ticket, Watch, objects},
+};
 use crate::{
-    board::{Board, Phase, PlaceState},
-    event::{Notice, SEATS_MAX},
-    inventory::{
-        ledger::{Entry, EntryType},
-        seats::SeatState,
-    },
-    seat_map::SeatMap,
-    time::{Millis, Timestamp},
+    board::{Board, BoardUpdate},
+    time::Millis,
 };
 
-/// Deltas that a feed keeps, and entries of the ledger that one answer brings at most.
-pub const DELTAS_KEPT: u64 = 512;
-/// Changes that the kept deltas have together at most: beyond, the oldest go.
-const CHANGES_KEPT: usize = 20_000;
+/// Changes of seats are gathered for so long after the first of them was told, in milliseconds: a quarter of what the
+/// contract allows.
+const GATHER_MS: u64 = 25;
+/// The same where nobody watches the seats, and only what remains is of interest.
+const REMAINING_MS: u64 = 500;
+/// From one look at the board to the next, in milliseconds: readiness is told within a second, with a slow answer between.
+pub const BOARD_MS: u64 = 400;
+/// A place that was told nothing new for so long is told the same again, in milliseconds: less than the contract's 2 s by a
+/// late look and a busy moment.
+const REPEAT_MS: u64 = 1_400;
+/// After so long without news of the board the places are looked at all the same, in milliseconds.
+const LOOK_MS: u64 = 500;
+/// How long after a question without an answer the next one is asked, in milliseconds.
+const RETRY_MS: u64 = 250;
+/// Sockets that are told of the sale at once: two milliseconds of one thread.
+const SPREAD_AT_ONCE: usize = 50;
+/// The pause between so many and the next, in milliseconds, in which seats are told: 10,000 sockets take 2.4 s.
+const SPREAD_PAUSE_MS: u64 = 10;
+/// Longest frame that is read, in bytes: a resume has 60.
+pub const FRAME_MAX_BYTES: usize = 1024;
 
-/// One entry of the ledger, as seats of the map.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delta {
-    /// The entry's sequence.
-    pub seq: u64,
-    /// Section index, seat index in the section, new state (0 to 3). Empty in a general section.
-    pub changes: Vec<(u32, u32, u8)>,
-}
+/// Nothing was asked that makes sense.
+pub const BAD_REQUEST: u16 = 4400;
+/// The place is over.
+pub const OVER: u16 = 4409;
+/// Too many sockets, or too many questions.
+pub const SLOW_DOWN: u16 = 4429;
+/// The object is full.
+pub const TRY_AGAIN: u16 = 1013;
 
-impl Delta {
-    /// What `entry` does to the seats of `map`.
-    #[must_use]
-    pub fn new(entry: &Entry, map: &SeatMap) -> Self {
-        let state = match entry.kind {
-            EntryType::Created => SeatState::Held,
-            EntryType::Confirmed => SeatState::Sold,
-            EntryType::Blocked => SeatState::Blocked,
-            EntryType::Cancelled | EntryType::Expired | EntryType::Refunded | EntryType::Unblocked => SeatState::Available,
-        };
-        let change = |id: &String| {
-            let seat = map.seat(id)?;
-            let section = map.section_of(seat);
-            Some((u32::try_from(section).ok()?, seat.0 - map.sections()[section].first.0, state as u8))
-        };
-        Self { seq: entry.seq, changes: entry.seat_ids.iter().filter_map(change).collect() }
-    }
-
-    fn frame(&self) -> Rc<str> {
-        let mut frame = format!(r#"{{"type":"delta","seq":{},"changes":["#, self.seq);
-        for (index, (section, seat, state)) in self.changes.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            let _ = write!(frame, "{comma}[{section},{seat},{state}]");
-        }
-        frame.push_str("]}");
-        frame.into()
-    }
-}
-
-/// The states of one section, a digit a seat in map order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SectionStates {
-    /// Its label.
-    pub id: String,
-    /// `0` available, `1` held, `2` sold, `3` blocked; empty in a general section.
-    pub states: String,
-}
-
-/// What an inventory tells a feed: all of it, or what came since.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeatChanges {
-    /// The version of the event that the map is of.
-    pub epoch: u64,
-    /// The last entry of the ledger.
-    pub seq: u64,
-    /// What can be held now.
-    pub remaining: u32,
-    /// Every seat as of `seq`, where the asker knows too little.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sections: Option<Vec<SectionStates>>,
-    /// Entries up to `seq` without a gap; beside `sections` the newest before them.
-    pub deltas: Vec<Delta>,
-}
-
-/// What everybody who watches the seats is to be told.
+/// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// These frames, in order. None at all where nothing changed.
-    Deltas(Vec<Rc<str>>),
-    /// The snapshot: what they have cannot be brought up to date.
-    Snapshot,
-    /// Something is missing: ask for everything.
-    Gap,
+pub enum Output {
+    /// Ask the inventory what changed since the cursor. [`Live::hear_inventory`] takes the answer, or that there is none.
+    AskInventory(Option<Cursor>),
+    /// Ask the queue what changed since this version of its board. [`Live::hear_queue`] takes the answer, or that there is none.
+    AskQueue(u64),
+    /// Send all of these frames, in order, to each of these sockets.
+    Send(Vec<SocketId>, Vec<Rc<str>>),
+    /// Close a socket, with the contract's code and a reason for people. It is not known any more.
+    Close(SocketId, u16, &'static str),
 }
 
-/// A copy of an event's seats that follows its ledger.
-#[derive(Debug, Default)]
-pub struct SeatFeed {
-    /// Epoch and sequence; none before the first answer.
-    known: Option<(u64, u64)>,
-    remaining: u32,
-    sections: Vec<SectionStates>,
-    recent: VecDeque<(Delta, Rc<str>)>,
-    changes_kept: usize,
-    /// The snapshot, once somebody needed it.
-    snapshot: Option<Rc<str>>,
+/// How the sale stands, and who is told so next.
+#[derive(Default)]
+struct Sale {
+    /// Rises with every frame; 0 before the first.
+    revision: u64,
+    frame: Option<Rc<str>>,
+    /// While not everybody has the newest frame: from which socket on it is sent, and when.
+    spreads: Option<(SocketId, Millis)>,
 }
 
-impl SeatFeed {
-    /// Epoch and sequence that it stands at; none before the first answer.
+/// What a page may ask.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Question {
+    /// What came after this?
+    Resume { epoch: u64, seq: u64 },
+}
+
+/// The sockets of an event, or of a part of those who watch it.
+#[derive(Default)]
+pub struct Live {
+    /// Most sockets from one address; 0 for no limit.
+    per_address: u32,
+    registry: Registry,
+    feed: SeatFeed,
+    board: Board,
+    sale: Sale,
+    /// When the inventory is asked next. None while it is being asked, and the same with the queue.
+    asks_inventory_at: Option<Millis>,
+    asks_queue_at: Option<Millis>,
+    /// When the places are looked at, unless the board comes first.
+    looks_at: Millis,
+    outputs: VecDeque<Output>,
+}
+
+impl Live {
+    /// Nobody is there yet. At most so many sockets come from one address; 0 for no limit.
     #[must_use]
-    pub const fn known(&self) -> Option<(u64, u64)> {
-        self.known
+    pub fn new(per_address: u32) -> Self {
+        let at_once = Some(Millis(0));
+        Self { per_address, asks_inventory_at: at_once, asks_queue_at: at_once, ..Self::default() }
     }
 
-    /// What can be held.
-    #[must_use]
-    pub const fn remaining(&self) -> u32 {
-        self.remaining
+    /// Whether one more may come in; else the code to refuse it with.
+    ///
+    /// # Errors
+    /// The close code.
+    pub fn admits(&self, ticket: &Ticket) -> Result<(), u16> {
+        self.registry.admits(ticket, self.per_address)
     }
 
-    /// The states it has.
-    #[must_use]
-    pub fn sections(&self) -> &[SectionStates] {
-        &self.sections
+    /// Somebody came in, and is told what is known.
+    pub fn arrive(&mut self, ticket: &Ticket, now: Millis) -> SocketId {
+        let id = self.registry.add(ticket);
+        self.catch_up(id..=id);
+        if self.board.as_of().plus_ms(BOARD_MS) >= now {
+            self.tell_places(id..=id, true, now);
+        }
+        id
     }
 
-    /// Takes over an answer. One that is older than what is known changes nothing.
-    pub fn merge(&mut self, changes: SeatChanges) -> News {
-        let (epoch, seq) = self.known.unwrap_or_default();
-        if let Some(sections) = changes.sections {
-            if (changes.epoch, changes.seq) < (epoch, seq) {
-                return News::Deltas(Vec::new());
-            }
-            self.known = Some((changes.epoch, changes.seq));
-            self.sections = sections;
-            self.recent.clear();
-            self.changes_kept = 0;
-            changes.deltas.into_iter().for_each(|delta| drop(self.keep(delta)));
-            self.remaining = changes.remaining;
-            self.snapshot = None;
-            return News::Snapshot;
-        }
-        if self.known.is_none() || changes.epoch != epoch {
-            return News::Gap;
-        }
-        let newer = changes.deltas.into_iter().filter(|delta| delta.seq > seq);
-        let mut frames = Vec::new();
-        for delta in newer {
-            let expected = self.known.map_or(1, |(_, seq)| seq + 1);
-            if delta.seq != expected {
-                self.known = None;
-                return News::Gap;
-            }
-            self.paint(&delta);
-            self.known = Some((epoch, delta.seq));
-            frames.push(self.keep(delta));
-        }
-        if changes.seq >= seq {
-            self.remaining = changes.remaining;
-        }
-        News::Deltas(frames)
-    }
-
-    fn paint(&mut self, delta: &Delta) {
-        self.snapshot = None;
-        for (section, seat, state) in &delta.changes {
-            let Some(section) = self.sections.get_mut(*section as usize) else { continue };
-            let at = *seat as usize;
-            if at < section.states.len() {
-                section.states.replace_range(at..=at, ["0", "1", "2", "3"][usize::from(*state & 3)]);
+    /// A page said something. What is no question is ignored.
+    pub fn heard(&mut self, id: SocketId, frame: &str, now: Millis) {
+        if frame == "ping" {
+            self.outputs.push_back(Output::Send(vec![id], vec!["pong".into()]));
+        } else if frame.len() > FRAME_MAX_BYTES {
+            self.close(id, BAD_REQUEST, "frame too long");
+        } else if let Ok(Question::Resume { epoch, seq }) = serde_json::from_slice(frame.as_bytes()) {
+            if self.registry.resume(id, (epoch, seq), now) {
+                self.catch_up(id..=id);
+            } else {
+                self.close(id, SLOW_DOWN, "resumed too often");
             }
         }
     }
 
-    fn keep(&mut self, delta: Delta) -> Rc<str> {
-        let frame = delta.frame();
-        self.changes_kept += delta.changes.len();
-        self.recent.push_back((delta, Rc::clone(&frame)));
-        while self.recent.len() as u64 > DELTAS_KEPT || (self.changes_kept > CHANGES_KEPT && self.recent.len() > 1) {
-            if let Some((oldest, _)) = self.recent.pop_front() {
-                self.changes_kept -= oldest.changes.len();
-            }
-        }
-        frame
+    /// Somebody's socket is closed. A place keeps its number.
+    pub fn left(&mut self, id: SocketId) {
+        self.registry.remove(id);
     }
 
-    /// What brings somebody up to date who stands at `at`: the deltas that are missing, or the snapshot. None where
-    /// nothing is known yet.
-    pub fn since(&mut self, at: Option<(u64, u64)>) -> Option<Vec<Rc<str>>> {
-        let (epoch, seq) = self.known?;
-        let oldest = self.recent.front().map_or(seq + 1, |(delta, _)| delta.seq);
-        Some(match at {
-            Some((theirs, from)) if theirs == epoch && from <= seq && from + 1 >= oldest => {
-                self.recent.iter().filter(|(delta, _)| delta.seq > from).map(|(_, frame)| Rc::clone(frame)).collect()
-            }
-            _ => vec![self.snapshot(epoch, seq)],
-        })
+    /// What the inventory answered, if it did.
+    pub fn hear_inventory(&mut self, changes: Option<SeatChanges>, now: Millis) {
+        let rest_ms = match changes.map(|changes| self.feed.merge(changes)) {
+            None => RETRY_MS,
+            Some(()) if self.feed.known.is_none() => 0,
+            Some(()) if self.registry.anybody_watches_seats() => GATHER_MS,
+            Some(()) => REMAINING_MS,
+        };
+        self.catch_up(..);
+        self.asks_inventory_at = Some(now.plus_ms(rest_ms));
     }
 
-    fn snapshot(&mut self, epoch: u64, seq: u64) -> Rc<str> {
-        let sections = &self.sections;
-        let made = self.snapshot.get_or_insert_with(|| {
-            let sections = serde_json::to_string(sections).expect("plain data");
-            format!(r#"{{"type":"snapshot","epoch":{epoch},"seq":{seq},"sections":{sections}}}"#).into()
-        });
-        Rc::clone(made)
-    }
-}
-
-/// How the sale stands, as sockets are told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SaleFrame {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    status: Phase,
-    remaining: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<Notice>,
-}
-
-impl SaleFrame {
-    /// The frame of a sale with so many seats left.
-    #[must_use]
-    pub fn new(board: &Board, remaining: u32) -> Self {
-        let stats = board.stats();
-        Self { kind: "sale", status: stats.phase, remaining, notice: stats.notice }
-    }
-}
-
-/// How a place stands, as its socket is told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PlaceFrame {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    position: u64,
-    eta_sec: u64,
-    ready_for_entry: bool,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ready_expires_at: Option<Timestamp>,
-    remaining: u32,
-    admitted_per_min: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<Notice>,
-    #[serde(skip)]
-    over: bool,
-}
-
-impl PlaceFrame {
-    /// The frame of place `number` at `now`, of a sale with so many seats left.
-    #[must_use]
-    pub fn new(board: &Board, number: u64, remaining: u32, now: Millis) -> Self {
-        let (place, stats) = (board.place(number, now), board.stats());
-        Self {
-            kind: "place",
-            position: place.position,
-            eta_sec: place.eta_sec,
-            ready_for_entry: place.state == PlaceState::Ready,
-            status: place.state.as_status(),
-            ready_expires_at: place.ready_expires_at.map(Timestamp),
-            remaining,
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is small and not negative")]
-            admitted_per_min: (stats.admission_rate * 60.0).round() as u64,
-            notice: stats.notice,
-            over: !matches!(place.state, PlaceState::Waiting | PlaceState::Ready),
+    /// What the queue answered, if it did.
+    pub fn hear_queue(&mut self, update: Option<BoardUpdate>, now: Millis) {
+        self.asks_queue_at = Some(now.plus_ms(if update.is_some() { BOARD_MS } else { RETRY_MS }));
+        if let Some(update) = update {
+            self.board.merge(&update);
+            self.look_at_places(true, now);
+            self.tell_sale(now);
         }
     }
 
-    /// Whether nothing comes after it: the place entered, left or expired.
+    /// What is to be done now; to be asked until there is nothing.
+    pub fn poll(&mut self, now: Millis) -> Option<Output> {
+        if self.outputs.is_empty() && !self.registry.is_empty() {
+            self.pass(now);
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When something is to be done by time alone, next: never while nobody is there.
     #[must_use]
-    pub const fn is_last(&self) -> bool {
-        self.over
+    pub fn wakes_at(&self) -> Option<Millis> {
+        if self.registry.is_empty() {
+            return None;
+        }
+        let spreads_at = self.sale.spreads.map(|(_, at)| at);
+        [self.asks_inventory_at, self.asks_queue_at, Some(self.looks_at), spreads_at].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    fn pass(&mut self, now: Millis) {
+        let is_due = |at: &mut Millis| *at <= now;
+        if self.asks_inventory_at.take_if(is_due).is_some() {
+            self.outputs.push_back(Output::AskInventory(self.feed.known));
+        }
+        if self.asks_queue_at.take_if(is_due).is_some() {
+            self.outputs.push_back(Output::AskQueue(self.board.version()));
+        }
+        if self.looks_at <= now {
+            self.look_at_places(false, now);
+        }
+        if let Some((first, at)) = self.sale.spreads
+            && at <= now
+        {
+            let to = self.registry.bring_sale(self.sale.revision, first, SPREAD_AT_ONCE);
+            self.sale.spreads = to.last().map(|last| (last + 1, now.plus_ms(SPREAD_PAUSE_MS)));
+            self.send(to, self.sale.frame.iter().cloned().collect());
+        }
+    }
+
+    /// Sends those who watch the seats what they lack.
+    fn catch_up(&mut self, who: impl RangeBounds<SocketId>) {
+        let Some(known) = self.feed.known else { return };
+        for ((at, is_new), to) in self.registry.bring_to(known, self.sale.revision, who) {
+            let mut frames = self.feed.since(at).expect("something is known");
+            frames.extend(self.sale.frame.iter().filter(|_| is_new).cloned());
+            self.send(to, frames);
+        }
+    }
+
+    fn look_at_places(&mut self, is_fresh: bool, now: Millis) {
+        self.looks_at = now.plus_ms(LOOK_MS);
+        self.tell_places(.., is_fresh, now);
+    }
+
+    /// Tells places how they stand: a change at once, the same not so soon again. What is told last closes the socket. Where
+    /// the board is late, it is what they were told last: a place that it shows as ready may have entered long ago.
+    fn tell_places(&mut self, who: impl RangeBounds<SocketId>, is_fresh: bool, now: Millis) {
+        let mut over = Vec::new();
+        for (id, told) in self.registry.told_mut(who) {
+            let Told::Place { number, last } = told else { continue };
+            let (frame, is_last) = match last {
+                Some((frame, _)) if !is_fresh => (Rc::clone(frame), false),
+                None if !is_fresh => continue,
+                _ => frames::place(&self.board, *number, self.feed.remaining, now),
+            };
+            if last.as_ref().is_some_and(|(told, at)| *told == frame && now.since_ms(*at) < REPEAT_MS) {
+                continue;
+            }
+            *last = Some((Rc::clone(&frame), now));
+            self.outputs.push_back(Output::Send(vec![id], vec![frame]));
+            if is_last {
+                over.push(id);
+            }
+        }
+        over.into_iter().for_each(|id| self.close(id, OVER, "the place is over"));
+    }
+
+    /// Begins to spread how the sale stands, where that is news.
+    fn tell_sale(&mut self, now: Millis) {
+        if self.feed.known.is_none() || self.board.as_of() == Millis(0) {
+            return;
+        }
+        let frame = frames::sale(&self.board, self.feed.remaining);
+        if self.sale.frame.as_ref() != Some(&frame) {
+            self.sale.frame = Some(frame);
+            self.sale.revision += 1;
+            self.sale.spreads.get_or_insert((0, now));
+        }
+    }
+
+    fn send(&mut self, to: Vec<SocketId>, frames: Vec<Rc<str>>) {
+        if !to.is_empty() && !frames.is_empty() {
+            self.outputs.push_back(Output::Send(to, frames));
+        }
+    }
+
+    fn close(&mut self, id: SocketId, code: u16, reason: &'static str) {
+        if self.registry.remove(id) {
+            self.outputs.push_back(Output::Close(id, code, reason));
+        }
     }
 }
 
-/// So many seats an event can have, and so many digits a snapshot.
-const _: () = assert!(SEATS_MAX <= u32::MAX as u64);
-
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@
 //! | [`payment::PaymentActor`] | [`ask::PaymentAsk`] | reports its decision by a webhook until it is received |
 //! | [`webhook::WebhookActor`] | [`ask::WebhookAsk`] | reads the logs of events and posts them to an organiser's endpoint |
 //! | [`sale_events`] | a [`sale_events::Reader`] | what the reader of `sale-events` does with a batch |
-//! | [`live::LiveActor`] | its sockets | follows board and ledger, one call per tick, and tells everybody |
+//! | [`live::LiveActor`] | its sockets | asks, sends and sleeps as [`domain::live`] says |
 //! | [`sale`] | a [`sale::Gate`] | what the gateway asks, in which order, to carry out one request |
 
 #![forbid(unsafe_code)]

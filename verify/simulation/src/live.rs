@@ -1,5 +1,7 @@
-//! Sockets and the pages at them: frames travel in order or the socket is cut, and whatever happens a page ends up with
-//! the map of the ledger.
+//! Sockets: frames travel in order or the socket is cut. An object that loses its memory loses its sockets with it, or finds
+//! those of seats again.
+
+mod pages;
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,15 +9,14 @@ use std::{
     rc::Rc,
 };
 
-use domain::{id::EventId, invariants::Invariant, live::SectionStates, time::Millis};
+use domain::{invariants::Invariant, time::Millis};
 use futures_channel::oneshot;
 use protocol::{
     Problem,
     ask::Object,
-    live::{LiveActor, Sockets, Ticket, Watch, objects},
+    live::{LiveActor, SocketId, Sockets, Ticket, Watch, objects},
     within,
 };
-use serde::Deserialize;
 
 use crate::{
     disk::Drive,
@@ -25,31 +26,40 @@ use crate::{
 
 /// How long a page hears nothing before it takes its socket for dead, in milliseconds.
 const SILENCE_MS: u64 = 5_000;
-/// How long a page may be behind the ledger once nothing goes wrong any more, in milliseconds.
-const BEHIND_MAX_MS: u64 = 5_000;
+/// A place is told something at least so often, in milliseconds.
+const UNTOLD_MAX_MS: u64 = 2_000;
 
 pub(crate) type Live = LiveActor<Machine, Wires>;
 
-/// The one thing that an object with sockets stores.
+/// What outlives the memory of an object with sockets: its alarm, and what is attached to sockets that are not cut.
 #[derive(Default)]
-pub(crate) struct Bell(Cell<Option<Millis>>);
+pub(crate) struct Bell {
+    alarm: Cell<Option<Millis>>,
+    attached: RefCell<Vec<(Ticket, Wire)>>,
+    crashes: Cell<u64>,
+}
 
 impl Drive for Bell {
     fn flush(&self, _world: &World, _object: &Object, _through: u64) {}
 
-    fn crash(&self) {}
+    /// Every other time all sockets are cut, otherwise those of places.
+    fn crash(&self) {
+        self.crashes.set(self.crashes.get() + 1);
+        let sleeps = |ticket: &Ticket| matches!(ticket.watch, Watch::Seats { .. }) && self.crashes.get().is_multiple_of(2);
+        self.attached.borrow().iter().filter(|(ticket, _)| !sleeps(ticket)).for_each(|(_, wire)| wire.cut());
+    }
 
     fn set_alarm(&self, at: Option<Millis>) -> u64 {
-        self.0.set(at);
+        self.alarm.set(at);
         0
     }
 
     fn alarm(&self) -> Option<Millis> {
-        self.0.get()
+        self.alarm.get()
     }
 
     fn ring(&self) -> Option<Millis> {
-        self.0.take()
+        self.alarm.take()
     }
 
     fn barrier(&self) -> Option<oneshot::Receiver<()>> {
@@ -67,8 +77,12 @@ struct Ends {
     inbox: RefCell<VecDeque<String>>,
     /// When the last frame that is on its way arrives.
     arrives: Cell<u64>,
+    /// When the last frame was sent to a place.
+    told: Cell<Option<u64>>,
     /// Nothing travels any more.
     cut: Cell<bool>,
+    /// The life of the object that knows it, and under which id.
+    known: Cell<(u64, SocketId)>,
     reader: RefCell<Option<oneshot::Sender<()>>>,
 }
 
@@ -101,6 +115,8 @@ impl Wire {
 /// How a life of an object reaches its sockets.
 pub(crate) struct Wires {
     pub(crate) world: World,
+    pub(crate) object: Object,
+    pub(crate) life: u64,
 }
 
 impl Wires {
@@ -111,19 +127,34 @@ impl Wires {
         let wire = wire.clone();
         executor.after(at - executor.now(), move || what(&wire));
     }
+
+    fn check_pace(&self, wire: &Wire, frame: &str) {
+        if frame.starts_with(r#"{"type":"place""#) {
+            let now = self.world.0.executor.now();
+            let untold_ms = wire.0.told.replace(Some(now)).map_or(0, |told| now - told);
+            let kept = untold_ms <= UNTOLD_MAX_MS;
+            self.world.promise(Invariant::NothingUntold, kept, || format!("a place was told nothing for {untold_ms} ms"));
+        }
+    }
 }
 
 impl Sockets for Wires {
     type Socket = Wire;
 
     fn send(&self, to: &Wire, frame: &str) -> Result<(), Problem> {
+        let weather = self.world.0.weather;
         if to.0.cut.get() {
             return Err("the socket is closed".into());
         }
-        if self.world.goes_wrong(self.world.0.weather.loses) {
+        if self.world.goes_wrong(weather.crashes) {
+            let (world, object, life) = (self.world.clone(), self.object.clone(), self.life);
+            self.world.0.executor.after(0, move || world.crash(&object, life));
+        }
+        if self.world.goes_wrong(weather.loses) {
             to.cut();
             return Ok(());
         }
+        self.check_pace(to, frame);
         let frame = frame.to_owned();
         self.deliver(to, move |wire| {
             wire.0.inbox.borrow_mut().push_back(frame);
@@ -137,155 +168,74 @@ impl Sockets for Wires {
     }
 }
 
-/// What a page at the seats has.
-#[derive(Default)]
-struct Map {
-    known: Option<(u64, u64)>,
-    sections: Vec<SectionStates>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Frame {
-    Snapshot { epoch: u64, seq: u64, sections: Vec<SectionStates> },
-    Delta { seq: u64, changes: Vec<(usize, usize, u8)> },
-    Sale {},
-    Place { status: String, position: u64 },
-}
-
 /// A page's end of a socket; closed when it is dropped.
 struct Connection {
     world: World,
     wire: Wire,
     object: Object,
-    life: u64,
-    id: u64,
 }
 
 impl Connection {
     fn is_open(&self) -> bool {
-        self.world.life_of(&self.object) == self.life && !self.wire.0.cut.get()
+        !self.wire.0.cut.get()
+    }
+
+    /// Something of the page reaches the object a moment later, if that knows the socket.
+    fn reach(&self, what: impl FnOnce(&Rc<Live>, SocketId) + 'static) {
+        let (world, wire, object) = (self.world.clone(), self.wire.clone(), self.object.clone());
+        self.world.0.executor.after(self.world.delay_ms(), move || {
+            if let (Actor::Live(live), life, _) = world.alive(&object)
+                && let (knows, id) = wire.0.known.get()
+                && knows == life
+            {
+                what(&live, id);
+            }
+        });
+    }
+
+    fn say(&self, frame: String) {
+        self.reach(move |live, id| live.heard(id, &frame));
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         self.wire.cut();
-        if self.world.life_of(&self.object) == self.life {
-            self.world.hang_up(&self.object, self.id);
-        }
+        self.reach(|live, id| live.left(id));
     }
 }
 
 impl World {
-    /// The platform tells the object, a moment later, that a socket was closed.
-    fn hang_up(&self, object: &Object, id: u64) {
-        let (world, object, life) = (self.clone(), object.clone(), self.life_of(object));
-        self.0.executor.after(self.delay_ms(), move || {
-            if world.life_of(&object) == life
-                && let (Actor::Live(live), ..) = world.alive(&object)
-            {
-                live.left(id);
-            }
-        });
-    }
-
-    /// Opens a socket.
+    /// Opens a socket. One that is refused is cut.
     async fn connect(&self, watch: Watch, choice: u64) -> Connection {
-        let (event_id, lanes) = self.live_event();
-        let object = Object::Live(event_id, (choice % u64::from(objects(lanes))) as u32);
+        let object = {
+            let event = self.0.event.borrow();
+            Object::Live(event.event_id.clone(), (choice % u64::from(objects(event.queue.lanes))) as u32)
+        };
         self.0.executor.sleep(self.delay_ms()).await;
-        let (actor, life, _) = self.alive(&object);
-        let wire = Wire::default();
-        let Actor::Live(live) = actor else { unreachable!("a live object is one") };
-        let id = live.arrived(Ticket { watch, address: None }, wire.clone());
+        let (Actor::Live(live), life, _) = self.alive(&object) else { unreachable!("a live object is one") };
+        let (wire, ticket) = (Wire::default(), Ticket { watch, address: None });
+        let connection = Connection { world: self.clone(), wire: wire.clone(), object: object.clone() };
+        if live.admits(&ticket).is_err() {
+            wire.cut();
+            return connection;
+        }
+        wire.0.known.set((life, live.arrived(&ticket, wire.clone())));
+        let bell = self.bell(&object);
+        bell.attached.borrow_mut().retain(|(_, wire)| !wire.0.cut.get());
+        bell.attached.borrow_mut().push((ticket, wire));
         self.0.executor.spawn(life, async move {
-            let _ = live.welcome(id).await;
+            let _ = live.watch_over().await;
         });
-        Connection { world: self.clone(), wire, object, life, id }
+        connection
     }
 
-    fn live_event(&self) -> (EventId, u32) {
-        let event = self.0.event.borrow();
-        (event.event_id.clone(), event.queue.lanes)
-    }
-
-    /// A page that shows the seats from `choice`, until everything is over.
-    pub(crate) async fn watch_seats(self, choice: u64, until_ms: u64) {
-        let mut map = Map::default();
-        loop {
-            let from = map.known.filter(|_| self.chance(500_000));
-            let page = self.connect(Watch::Seats { from }, choice).await;
-            while page.is_open() {
-                if let Some(frame) = page.wire.read(&self).await {
-                    self.take(&mut map, &frame);
-                }
-                if self.elapsed_ms() >= until_ms && self.agrees(&map) {
-                    return;
-                }
-                let late = self.elapsed_ms() >= until_ms + BEHIND_MAX_MS * 20;
-                self.promise(Invariant::LedgerIsTruth, !late, || format!("a page stays at {:?}", map.known));
-                if late {
-                    return;
-                }
-            }
-            self.0.executor.sleep(self.draw(0..=2000)).await;
-        }
-    }
-
-    fn take(&self, map: &mut Map, frame: &str) {
-        match serde_json::from_str(frame).expect("a frame of the contract") {
-            Frame::Snapshot { epoch, seq, sections } => {
-                let older = map.known.is_some_and(|known| known > (epoch, seq));
-                self.promise(Invariant::LedgerIsTruth, !older, || {
-                    format!("a page at {:?} was told of {epoch}, {seq}", map.known)
-                });
-                *map = Map { known: Some((epoch, seq)), sections };
-            }
-            Frame::Delta { seq, changes } => {
-                let Some((epoch, last)) = map.known else {
-                    return self.promise(Invariant::LedgerIsTruth, false, || "a delta came before a snapshot".to_owned());
-                };
-                self.promise(Invariant::LedgerIsTruth, seq == last + 1, || format!("a page at {last} was told {seq}"));
-                map.known = Some((epoch, seq));
-                for (section, seat, state) in changes {
-                    map.sections[section].states.replace_range(seat..=seat, &state.to_string());
-                }
-            }
-            Frame::Sale {} => {}
-            Frame::Place { .. } => unreachable!("whoever watches the seats is told of no place"),
-        }
-    }
-
-    /// Whether a page shows what the inventory's rows say.
-    fn agrees(&self, map: &Map) -> bool {
-        let event_id = self.0.event.borrow().event_id.clone();
-        match self.inventory_at_rest(&Object::Inventory(event_id)) {
-            Some(inventory) => inventory.stands_at() == map.known && inventory.section_states() == map.sections,
-            None => true, // nobody ever asked for it
-        }
-    }
-
-    /// A page that shows a place, until that is over.
-    pub(crate) async fn watch_place(self, number: u64, until_ms: u64) {
-        let mut last = u64::MAX;
-        while self.elapsed_ms() < until_ms {
-            let page = self.connect(Watch::Place { number }, number).await;
-            while page.is_open() && self.elapsed_ms() < until_ms {
-                let Some(frame) = page.wire.read(&self).await else { break };
-                let Frame::Place { status, position } = serde_json::from_str(&frame).expect("a frame of the contract") else {
-                    unreachable!("whoever watches a place is told of no seats")
-                };
-                self.promise(Invariant::NoInversion, position <= last, || {
-                    format!("the page of place {number} was told {position} after {last}")
-                });
-                last = position;
-                if status != "waiting" {
-                    return;
-                }
-            }
-            drop(page);
-            self.0.executor.sleep(self.draw(0..=2000)).await;
+    /// A new life of an object finds the sockets again that were not cut.
+    pub(crate) fn restore_sockets(&self, object: &Object, live: &Rc<Live>, life: u64) {
+        let attached = self.bell(object).attached.borrow().clone();
+        for (ticket, wire) in attached.into_iter().filter(|(_, wire)| !wire.0.cut.get()) {
+            let ticket = Ticket { watch: Watch::Seats { from: None }, ..ticket };
+            wire.0.known.set((life, live.restored(&ticket, wire.clone())));
         }
     }
 }

@@ -132,7 +132,8 @@ impl Storage {
                 Actor::Webhook(Rc::new(WebhookActor::new(machine, store(disk, world, object, life))))
             }
             (Self::Live(_), Object::Live(event_id, _)) => {
-                Actor::Live(Rc::new(Live::new(machine, Wires { world: world.clone() }, event_id.clone(), 0)))
+                let wires = Wires { world: world.clone(), object: object.clone(), life };
+                Actor::Live(Rc::new(Live::new(machine, wires, event_id.clone(), 0)))
             }
             _ => unreachable!("an object has the storage of its class"),
         }
@@ -169,11 +170,25 @@ impl World {
             planned: None,
             ringing: false,
         });
-        if node.actor.is_none() {
+        let begins = node.actor.is_none();
+        if begins {
             (node.life, node.skew_ms) = (fresh_life, skew_ms);
             node.actor = Some(node.storage.start(self, object, fresh_life));
         }
-        (node.actor.clone().expect("alive"), node.life, node.storage.drive())
+        let (actor, life, drive) = (node.actor.clone().expect("alive"), node.life, node.storage.drive());
+        drop(nodes);
+        if let (true, Actor::Live(live)) = (begins, &actor) {
+            self.restore_sockets(object, live, life);
+        }
+        (actor, life, drive)
+    }
+
+    /// What outlives the memory of an object with sockets.
+    pub(crate) fn bell(&self, object: &Object) -> Rc<Bell> {
+        match self.0.nodes.borrow().get(object).map(|node| &node.storage) {
+            Some(Storage::Live(bell)) => Rc::clone(bell),
+            _ => unreachable!("an object with sockets has one"),
+        }
     }
 
     fn drive(&self, object: &Object) -> Rc<dyn Drive> {

@@ -1,25 +1,19 @@
 //! `LiveObject`: the sockets of [`protocol::live`] on the platform, accepted so that they outlive the object's memory.
 
-use std::{cell::Cell, rc::Rc};
+use std::rc::Rc;
 
-use domain::id::EventId;
-use futures_util::StreamExt;
 use protocol::{
-    Platform, Problem,
+    Platform,
     ask::Object,
-    live::{LiveActor, Sockets, Ticket, Watch},
+    live::{LiveActor, Ticket, Watch},
 };
-use serde_json::Value;
-use shell::{
-    ObjectPlatform,
-    ask::broken,
-    log::{Level, line},
-    socket,
-};
+use shell::{ObjectPlatform, ask::broken, socket::refuse};
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
-    WebsocketEvent, durable_object, wasm_bindgen, worker_sys::WebSocketRequestResponsePair,
+    durable_object, wasm_bindgen, worker_sys::WebSocketRequestResponsePair,
 };
+
+use crate::socket::{PlatformSockets, attach, attached, finish, listen};
 
 /// The header with which the gateway says what a socket watches: a [`Ticket`] as JSON. Only the gateway can reach an
 /// object, and it hands on no header of a request.
@@ -31,15 +25,13 @@ const RETRY_AFTER_SEC: u32 = 10;
 const PER_ADDRESS: u32 = 500;
 const PER_ADDRESS_VAR: &str = "SOCKETS_PER_ADDRESS";
 
-type Actor = LiveActor<ObjectPlatform, PlatformSockets>;
+pub(crate) type Actor = LiveActor<ObjectPlatform, PlatformSockets>;
 
 /// The sockets of one event, or of a part of those who watch it.
 #[durable_object]
 pub struct LiveObject {
     platform: Rc<ObjectPlatform>,
     actor: Option<Rc<Actor>>,
-    /// Whether those sockets were taken in that outlived the object's memory.
-    restored: Cell<bool>,
 }
 
 impl DurableObject for LiveObject {
@@ -53,8 +45,14 @@ impl DurableObject for LiveObject {
             platform.state().set_websocket_auto_response(&pair);
         }
         let named = Object::indexed(&platform.name());
-        let actor = named.map(|(event_id, _)| Rc::new(actor_of(&platform, event_id, per_address)));
-        Self { platform, actor, restored: Cell::new(false) }
+        let actor = named.map(|(event_id, _)| LiveActor::new(Rc::clone(&platform), PlatformSockets, event_id, per_address));
+        for socket in actor.iter().flat_map(|_| platform.state().get_websockets()) {
+            // Whoever cannot be attached is told everything all the same, and nothing that it says is heard.
+            if let (Some(actor), Some((_, ticket))) = (&actor, attached(&socket)) {
+                let _ = attach(&socket, actor.restored(&ticket, socket.clone()), ticket);
+            }
+        }
+        Self { platform, actor: actor.map(Rc::new) }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
@@ -62,26 +60,20 @@ impl DurableObject for LiveObject {
         let ticket: Ticket = serde_json::from_slice(ticket.as_bytes())?;
         let actor = self.actor()?;
         if let Err(code) = actor.admits(&ticket) {
-            return socket::refuse(code, &format!("too many sockets retry-after={RETRY_AFTER_SEC}"));
+            return refuse(code, &format!("too many sockets retry-after={RETRY_AFTER_SEC}"));
         }
         let WebSocketPair { client, server } = WebSocketPair::new()?;
-        let id = match &ticket.watch {
+        if matches!(ticket.watch, Watch::Place { .. }) {
             // It is told something every other second, so that it would never sleep; and a runtime of development does not
             // end a sleeping kind of socket that was closed here before its page ever said a word.
-            Watch::Place { .. } => {
-                server.accept()?;
-                let id = actor.arrived(ticket, server.clone());
-                self.platform.spawn(listen(Rc::clone(actor), id, server));
-                id
-            }
-            Watch::Seats { .. } => {
-                self.platform.state().accept_web_socket(&server);
-                let id = actor.arrived(ticket.clone(), server.clone());
-                attach(&server, id, &ticket)?;
-                id
-            }
-        };
-        actor.welcome(id).await.map_err(broken)?;
+            server.accept()?;
+            let id = actor.arrived(&ticket, server.clone());
+            self.platform.spawn(listen(Rc::clone(actor), id, server));
+        } else {
+            self.platform.state().accept_web_socket(&server);
+            attach(&server, actor.arrived(&ticket, server.clone()), ticket)?;
+        }
+        actor.watch_over().await.map_err(broken)?;
         Response::from_websocket(client)
     }
 
@@ -91,18 +83,15 @@ impl DurableObject for LiveObject {
     }
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
-        let (actor, Some((id, _))) = (self.actor()?, attached(&socket)) else { return Ok(()) };
-        if let WebSocketIncomingMessage::String(frame) = message {
-            actor.heard(id, &frame);
+        if let (Some((id, _)), WebSocketIncomingMessage::String(frame)) = (attached(&socket), message) {
+            self.actor()?.heard(id, &frame);
         }
         Ok(())
     }
 
     async fn websocket_close(&self, socket: WebSocket, code: usize, reason: String, _was_clean: bool) -> Result<()> {
         self.left(&socket)?;
-        // The other half of the handshake. Codes that only say that there was none cannot be sent; nor once it is done.
-        let code = u16::try_from(code).ok().filter(|code| !matches!(code, 1005 | 1006 | 1015));
-        let _ = socket.close(code, Some(reason));
+        finish(&socket, code, &reason);
         Ok(())
     }
 
@@ -113,68 +102,10 @@ impl DurableObject for LiveObject {
 
 impl LiveObject {
     fn actor(&self) -> Result<&Rc<Actor>> {
-        let actor = self.actor.as_ref().ok_or("sockets are named by their event")?;
-        if !self.restored.replace(true) {
-            for socket in self.platform.state().get_websockets() {
-                if let Some((_, ticket)) = attached(&socket) {
-                    attach(&socket, actor.arrived(ticket.clone(), socket.clone()), &ticket)?;
-                }
-            }
-            actor.resume();
-        }
-        Ok(actor)
+        self.actor.as_ref().ok_or_else(|| "sockets are named by their event".into())
     }
 
     fn left(&self, socket: &WebSocket) -> Result<()> {
-        if let Some((id, _)) = attached(socket) {
-            self.actor()?.left(id);
-        }
-        Ok(())
-    }
-}
-
-fn actor_of(platform: &Rc<ObjectPlatform>, event_id: EventId, per_address: u32) -> Actor {
-    LiveActor::new(Rc::clone(platform), PlatformSockets, event_id, per_address)
-}
-
-/// Hears a socket that does not sleep until it is closed.
-async fn listen(actor: Rc<Actor>, id: u64, socket: WebSocket) {
-    if let Ok(mut events) = socket.events() {
-        while let Some(Ok(event)) = events.next().await {
-            match event {
-                WebsocketEvent::Message(message) => message.text().into_iter().for_each(|frame| actor.heard(id, &frame)),
-                WebsocketEvent::Close(_) => break,
-            }
-        }
-    }
-    actor.left(id);
-    // The other half of the handshake, unless it is done.
-    let _ = socket.close(Some(1000), Some(""));
-}
-
-/// Writes what is known of a socket beside it; read back by [`attached`].
-fn attach(socket: &WebSocket, id: u64, ticket: &Ticket) -> Result<()> {
-    socket.serialize_attachment(serde_json::to_string(&(id, ticket))?)
-}
-
-fn attached(socket: &WebSocket) -> Option<(u64, Ticket)> {
-    let text: String = socket.deserialize_attachment().ok()??;
-    serde_json::from_slice(text.as_bytes()).ok()
-}
-
-/// Frames by the platform's sockets.
-struct PlatformSockets;
-
-impl Sockets for PlatformSockets {
-    type Socket = WebSocket;
-
-    fn send(&self, to: &WebSocket, frame: &str) -> std::result::Result<(), Problem> {
-        to.send_with_str(frame).map_err(|error| Problem(error.to_string()))
-    }
-
-    fn close(&self, socket: &WebSocket, code: u16, reason: &str) {
-        if let Err(error) = socket.close(Some(code), Some(reason)) {
-            line(Level::Info, "live", "", "socket was closed already", Value::from(error.to_string()));
-        }
+        attached(socket).map_or(Ok(()), |(id, _)| self.actor().map(|actor| actor.left(id)))
     }
 }
