@@ -54,6 +54,7 @@ fn weather_does_what_it_says() {
     assert!(sum(|report| report.stats.repeated) > 20, "answers are asked for again");
     assert!(sum(|report| report.stats.forged) > 20, "tokens are forged");
     assert!(sum(|report| report.sold) > 20, "seats are sold");
+    assert!(sum(|report| report.stats.told) > 100, "endpoints are told");
 }
 
 #[test]
