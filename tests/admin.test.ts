@@ -30,7 +30,7 @@ describe('an event', { concurrency: 6 }, () => {
     assert.equal(made.event_id, id);
     const { hold_ttl_sec, max_seats_per_reservation, max_seats_per_user, currency } = made;
     assert.deepEqual([hold_ttl_sec, max_seats_per_reservation, max_seats_per_user, currency], [60, 10, 10, 'KRW']);
-    const settings = { admit_per_sec: 50, burst: 100, max_active: 2000, entry_window_sec: 60, admission_ttl_sec: 180, lanes: 4 };
+    const settings = { admit_per_sec: 50, burst: 100, max_active: 2000, entry_window_sec: 60, admission_ttl_sec: 180, lanes: 1 };
     assert.deepEqual(made.queue, { ...settings, paused: false });
     assert.ok(Math.abs(Date.parse(made.sale_opens_at) - before) < 5000);
     assert.deepEqual([made.starts_at, made.sale_closes_at], [null, null]);

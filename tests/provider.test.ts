@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { describe, test } from 'node:test';
+import { DatabaseSync } from 'node:sqlite';
+import { after, describe, test } from 'node:test';
 import { granted, refused, type Answer, type Caller, type Intent } from './client.ts';
-import { PAYMENT_WEBHOOK_SECRET, serve } from './harness.ts';
+import { PAYMENT_WEBHOOK_SECRET, Server, serve } from './harness.ts';
 import { webhookHeaders, webhookSignature } from './tokens.ts';
 import { clockReaches } from './until.ts';
 
@@ -149,4 +150,86 @@ describe('a webhook', { concurrency: 8 }, () => {
       refused(await say(body), 400, 'INVALID_REQUEST');
     }
   });
+});
+
+describe('an authorisation that comes too late is given back', { concurrency: 8 }, () => {
+  /** What the buyer sees of a payment: in the call about it, and in the list. */
+  async function everywhere(user: Caller, intent: Intent): Promise<string[]> {
+    const listed = granted(await user.get(`/payments?reservation_id=${intent.reservation_id}`)).payments;
+    const one = listed.find((payment: any) => payment.payment_intent_id === intent.payment_intent_id);
+    return [granted(await user.payment(intent.payment_intent_id)).status, one.status];
+  }
+
+  test('after the provider has declined', async () => {
+    const { user, intent, id } = await pending();
+    granted(await say(report(intent, 'payment.failed', { failure_reason: 'card declined' })));
+    assert.deepEqual(await everywhere(user, intent), ['FAILED', 'FAILED']);
+    assert.equal(granted(await say(report(intent))).effect, 'voided');
+    assert.deepEqual(await everywhere(user, intent), ['REFUNDED', 'REFUNDED']);
+    assert.equal(granted(await user.reservation(id)).status, 'CANCELLED');
+  });
+
+  test('after the buyer has given the payment up, and another one may still pay', async () => {
+    const { user, intent, id } = await pending();
+    granted(await user.cancelPayment(intent.payment_intent_id));
+    assert.deepEqual(await everywhere(user, intent), ['CANCELLED', 'CANCELLED']);
+    const second = granted(await user.intent(id, { scenario: 'timeout' }));
+    assert.equal(granted(await say(report(intent))).effect, 'voided');
+    assert.equal(granted(await say(report(second))).effect, 'confirmed');
+    assert.deepEqual(await everywhere(user, intent), ['REFUNDED', 'REFUNDED']);
+    assert.deepEqual(await everywhere(user, second), ['APPROVED', 'APPROVED']);
+    const reservation = granted(await user.reservation(id));
+    assert.deepEqual([reservation.status, reservation.payment_intent_id], ['CONFIRMED', second.payment_intent_id]);
+  });
+
+  test('after the reservation was cancelled', async () => {
+    const { user, intent, id } = await pending();
+    granted(await user.cancel(id));
+    assert.equal(granted(await say(report(intent))).effect, 'voided');
+    assert.equal(granted(await say(report(intent))).effect, 'none', 'once');
+    assert.deepEqual(await everywhere(user, intent), ['REFUNDED', 'REFUNDED']);
+  });
+});
+
+describe('outside development', { concurrency: 2 }, () => {
+  const secrets = { ENVIRONMENT: 'production', JWT_SECRET: 'q7Gd0xKz-3mVt9_PfW2hLr8YbNc5JsEa', PAYMENT_WEBHOOK_SECRET: 'Zk4uHw1RoD6_ivT-xQ9gMy0CjBn2SlXe' };
+
+  test('nothing can be paid without a provider, and it says so', async () => {
+    const production = await serve(secrets);
+    const sale = await production.event();
+    const buyer = production.user();
+    const { reservation_id } = await buyer.holds(sale);
+    refused(await buyer.intent(reservation_id), 503, 'UNAVAILABLE');
+    refused(await buyer.process(`pay_${reservation_id.slice(4)}00`), 404, 'NOT_FOUND');
+    assert.deepEqual(granted(await production.anyone().send('GET', '/readyz')), { status: 'ready', payment: 'none' });
+    await production.stop();
+  });
+
+  test('the simulator takes part only where it is allowed on purpose', async () => {
+    const unsure = new Server({ ...secrets, PAYMENT_PROVIDER: 'simulator' });
+    after(() => unsure.stop());
+    await unsure.start();
+    refused(await unsure.anyone().get('/events'), 503, 'UNAVAILABLE');
+    await unsure.stop();
+    const sure = await serve({ ...secrets, PAYMENT_PROVIDER: 'simulator', ALLOW_SIMULATOR: 'yes' });
+    assert.equal((await sure.user().buys(await sure.event())).reservation.status, 'CONFIRMED');
+    assert.equal(granted(await sure.anyone().send('GET', '/readyz')).payment, 'simulator');
+    await sure.stop();
+  });
+});
+
+test('a payment that nobody opened is not found and leaves nothing behind', async () => {
+  const untouched = await server.event();
+  for (const key of ['0'.repeat(31) + '1', 'f'.repeat(32), randomUUID().replaceAll('-', '')]) {
+    refused(await server.user().payment(`pay_${untouched}_${key}00`), 404, 'PAYMENT_NOT_FOUND');
+    refused(await server.user().process(`pay_${untouched}_${key}00`), 404, 'PAYMENT_NOT_FOUND');
+  }
+  const written = server.files('PaymentObject').flatMap((file) => {
+    const database = new DatabaseSync(file, { readOnly: true });
+    const made = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'intents'").get();
+    const empty = made && !database.prepare('SELECT 1 FROM intents').get();
+    database.close();
+    return empty ? [file] : [];
+  });
+  assert.deepEqual(written, [], 'no database without an intent');
 });

@@ -14,6 +14,20 @@ const anyone = server.anyone();
 /** Sends until there is an answer: a request that was cut off is sent again with the same key. */
 const persist = (send: () => Promise<Answer>): Promise<Answer> => until('an answer', 20_000, send);
 
+/** Works on the database of the one object of a class that knows the event, while the server stands still. */
+function withDatabase<T>(className: string, event: string, work: (database: DatabaseSync) => T): T {
+  for (const file of server.files(className)) {
+    const database = new DatabaseSync(file);
+    try {
+      const mine = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'event'").get() && database.prepare('SELECT body FROM event').get();
+      if (mine && String(mine.body).includes(event)) return work(database);
+    } finally {
+      database.close();
+    }
+  }
+  throw new Error(`no ${className} knows the event`);
+}
+
 /** A sale with somebody in every situation, and everything that can be seen of it. */
 async function sale(): Promise<{ event: string; look: () => Promise<unknown>; waiting: string[] }> {
   const event = await server.event({ queue: { max_active: 3, entry_window_sec: 600, admission_ttl_sec: 600, lanes: 2 } });
@@ -49,12 +63,12 @@ async function sale(): Promise<{ event: string; look: () => Promise<unknown>; wa
 test('an object that loses its memory answers as before', async () => {
   const { event, look } = await sale();
   const before = await look();
-  const { pending } = before as any;
   const lanes = [await server.evict('LaneObject', `${event}/0`), await server.evict('LaneObject', `${event}/1`)];
   assert.ok(lanes.includes(true), 'people stand in one lane at least');
   assert.ok(await server.evict('QueueObject', event));
   assert.ok(await server.evict('InventoryObject', event));
-  assert.ok(await server.evict('PaymentObject', pending.payment_intent_id));
+  const providers = await Promise.all([0, 1, 2, 3].map((index) => server.evict('PaymentObject', `${event}/${index}`)));
+  assert.ok(providers.includes(true), 'the payment is at one of the simulated providers');
   assert.deepEqual(await look(), before);
 });
 
@@ -65,25 +79,74 @@ test('everything acknowledged is there after a restart', async () => {
   assert.deepEqual(await look(), before);
 });
 
+test('a lane and a queue with the tables of before keep everything they told', async () => {
+  const event = await server.event({ queue: { paused: true, lanes: 1 } });
+  const users = server.users(5);
+  const keys = users.map(() => randomUUID());
+  const join = async (user: Caller, key: string): Promise<Answer> => user.join(event, { key });
+  const first = await Promise.all(users.map((user, index) => join(user, keys[index]!)));
+  const tokens = first.map((answer) => granted(answer, 202).waiting_token);
+  const [two, gone] = [users[1]!, users[3]!];
+  const another = randomUUID();
+  granted(await join(two, another), 202);
+  granted(await gone.leave(tokens[3]!));
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  const oldLane = (database: DatabaseSync): void => {
+    database.exec(`
+      CREATE TABLE stored (id INTEGER PRIMARY KEY CHECK (id = 0), nonce INTEGER NOT NULL, seq INTEGER NOT NULL);
+      CREATE TABLE places (
+        number INTEGER PRIMARY KEY, caller TEXT NOT NULL UNIQUE, joined_at INTEGER NOT NULL, kid INTEGER NOT NULL,
+        position_hint INTEGER NOT NULL, keys TEXT NOT NULL
+      );`);
+    const batches = database.prepare('SELECT * FROM batches ORDER BY seq').all() as any[];
+    for (const { first: number, joined_at, position_hint, callers, requests } of batches) {
+      for (let i = 0; i * 16 < callers.length; i++) {
+        const request = requests.subarray(36 * i, 36 * (i + 1));
+        const kept = database.prepare('SELECT keys FROM keys WHERE number = ?').get(number + i);
+        const recorded = kept?.keys ?? JSON.stringify([[hex(request.subarray(0, 16)), hex(request.subarray(16, 32))]]);
+        const row = [number + i, hex(callers.subarray(16 * i, 16 * (i + 1))), joined_at, Buffer.from(request).readUInt32BE(32), position_hint + i, recorded];
+        database.prepare('INSERT INTO places VALUES (?, ?, ?, ?, ?, ?)').run(...row);
+      }
+    }
+    for (const number of batches.flatMap(({ given_up }) => JSON.parse(given_up))) {
+      database.prepare('DELETE FROM places WHERE number = ?').run(number);
+    }
+    const { nonce, seq } = batches.at(-1);
+    database.prepare('INSERT INTO stored VALUES (0, ?, ?)').run(nonce, seq);
+    database.exec('DROP TABLE batches; DROP TABLE keys; UPDATE schema_version SET version = 1;');
+  };
+  const oldQueue = (database: DatabaseSync): void =>
+    database.exec(`
+      ALTER TABLE counters RENAME TO newest;
+      CREATE TABLE counters (id INTEGER PRIMARY KEY CHECK (id = 0), body TEXT NOT NULL);
+      INSERT INTO counters SELECT 0, body FROM newest ORDER BY body ->> 'version' DESC LIMIT 1;
+      CREATE TABLE answered (lane INTEGER PRIMARY KEY, body TEXT NOT NULL);
+      INSERT INTO answered SELECT lane, answered FROM newest WHERE answered IS NOT NULL;
+      DROP TABLE newest;
+      UPDATE schema_version SET version = 2;`);
+  await server.restart(() => {
+    for (const [className, work] of [['LaneObject', oldLane], ['QueueObject', oldQueue]] as const) withDatabase(className, event, work);
+  });
+  const told = async (user: Caller, key: string): Promise<unknown> => {
+    const answer = await join(user, key);
+    return [granted(answer, 202).waiting_token, answer.headers.get('Idempotency-Replayed')];
+  };
+  for (const index of [0, 1, 2, 4]) assert.deepEqual(await told(users[index]!, keys[index]!), [tokens[index], 'true']);
+  assert.deepEqual(await told(two, another), [tokens[1], 'true']);
+  const [anew] = (await told(gone, keys[3]!)) as [string];
+  assert.notEqual(anew, tokens[3], 'who left is as good as new');
+  assert.deepEqual(await told(gone, keys[3]!), [anew, 'true']);
+  const positions = await Promise.all([...[0, 1, 2, 4].map((index) => tokens[index]!), anew].map(async (token) => granted(await anyone.status(token)).position));
+  assert.deepEqual(positions.sort((a, b) => a - b), [1, 2, 3, 4, 5]);
+});
+
 test('an admission that ended long ago is forgotten when its inventory starts, a later one is not', async () => {
   const event = await server.event();
   const buyer = server.user();
   await buyer.buys(event, { seat_ids: ['A-1-1'] });
   const HOUR_MS = 3_600_000;
   const [early, late] = [1_000_000, 1_000_001];
-  /** The inventory of the event, whose file is the one that knows it. */
-  const inventory = <T>(work: (database: DatabaseSync) => T): T => {
-    for (const file of server.files('InventoryObject')) {
-      const database = new DatabaseSync(file);
-      try {
-        const mine = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'event'").get() && database.prepare('SELECT body FROM event').get();
-        if (mine && String(mine.body).includes(event)) return work(database);
-      } finally {
-        database.close();
-      }
-    }
-    throw new Error('no inventory knows the event');
-  };
+  const inventory = <T>(work: (database: DatabaseSync) => T): T => withDatabase('InventoryObject', event, work);
   const numbers = (database: DatabaseSync): unknown[] =>
     database.prepare('SELECT number FROM ended_admissions ORDER BY number').all().map(({ number }) => number);
   let ended: unknown[] = [];

@@ -388,7 +388,7 @@ fn queue_settings(patch: &QueuePatch) -> Result<QueueSettings, Problem> {
         max_active: patch.max_active.unwrap_or(2000),
         entry_window_sec: patch.entry_window_sec.unwrap_or(60),
         admission_ttl_sec: patch.admission_ttl_sec.unwrap_or(180),
-        lanes: patch.lanes.unwrap_or(4),
+        lanes: patch.lanes.unwrap_or(1),
         paused: patch.paused.unwrap_or(false),
         notice: patch.notice.clone().flatten(),
     };
@@ -508,7 +508,7 @@ mod tests {
         let event = complete(r#"{"name":"N","sections":[{"id":"A","price":10,"rows":[{"id":"1","count":3}]}]}"#).unwrap();
         assert_eq!(event.queue.admit_per_sec, 50);
         assert_eq!(event.queue.burst, 100);
-        assert_eq!((event.hold_ttl_sec, event.queue.lanes, event.currency), (60, 4, Currency::KRW));
+        assert_eq!((event.hold_ttl_sec, event.queue.lanes, event.currency), (60, 1, Currency::KRW));
         assert_eq!((event.sale_opens_at, event.sale_closes_at), (Timestamp(NOW), None));
     }
 

@@ -1,6 +1,6 @@
 //! Short digests that the gateway makes and the rules only compare.
 
-use std::{fmt, hash::Hasher};
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -13,25 +13,6 @@ impl Hash128 {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() == 32).then(|| u128::from_str_radix(text, 16).ok().map(Self))?
-    }
-}
-
-/// The hash of a [`Hash128`] in a table: the digest is one already. Who wants many in one place of a table has to search for
-/// each; a table of these is bounded.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Digested(u64);
-
-impl Hasher for Digested {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u128(&mut self, digest: u128) {
-        self.0 = u64::try_from(digest >> 64).unwrap_or_default();
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

@@ -1,8 +1,11 @@
 //! Where people join: one place per caller, joins gathered into batches.
 //!
-//! A [`Lane`] is a table of callers and their places. A known caller is answered from it; an unknown one goes to the
-//! [`Gathering`] buffer, from where the queue numbers whole batches. At most one batch is out: while it is, the next one
-//! gathers. The lane stores a batch in one commit and only then answers everybody.
+//! A [`Lane`] is an index of callers and their places. A caller who may be known is looked for in the rows and answered; an
+//! unknown one goes to the [`Gathering`] buffer, from where the queue numbers whole batches. At most one batch is out: while it
+//! is, the next one gathers. The lane stores a batch as one [`row`](row::Row) and only then answers everybody.
+//!
+//! **The index** has half of each caller's digest and the number. Halves may be alike: the row tells whose place it is. A
+//! caller's newest place counts; where that was given up, there is none.
 //!
 //! **Keys.** The key of the first join is recorded with the place, as is each other key that the caller joins with, up
 //! to [`KEYS_MAX`]; then the oldest is forgotten. A recorded key with another request is a conflict. The records live as
@@ -12,13 +15,14 @@
 //! Whoever was not answered may send the same request again: either the batch was stored, then the place is known; or it
 //! was not, then the queue gives up the numbers that nobody was told (see [`Batch`]).
 //!
-//! **Bounds.** Memory holds the [`KNOWN_MAX`] newest places, about 300 bytes each, 1.5 MB; the others are in rows and
-//! brought in when their callers ask ([`Lane::remember`]). The buffer holds [`JOINS_MAX`] callers, [`LEAVES_MAX`] places
-//! to give up and [`WAITERS_MAX`] people who wait for an answer.
+//! **Bounds.** The index holds [`PLACES_MAX`] places of 12 bytes, about 20 with what a tree takes, and about 7 for each that was
+//! given up: 20 MB for a million. With more, newcomers are refused. The buffer holds [`JOINS_MAX`] callers, [`LEAVES_MAX`] places to
+//! give up and [`WAITERS_MAX`] people who wait for an answer.
 
 mod gathering;
+pub mod row;
 
-use std::{collections::BTreeMap, hash::BuildHasherDefault};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,17 +33,18 @@ use crate::{
     board::PlaceState,
     effect::{Effects, Nothing},
     event::Event,
-    hash::{Digested, Hash128},
+    hash::Hash128,
     idempotency::Idempotency,
     machine::{Context, Decision, Machine},
+    queue,
     refusal::Refusal,
     time::Millis,
 };
 
 /// Keys that are recorded with one place: more tabs and reloads than a person has at once.
 pub const KEYS_MAX: usize = 8;
-/// Places that are kept in memory.
-pub const KNOWN_MAX: usize = 5000;
+/// Places of one lane, those included that were given up or replaced: 40 MB of the 128 that its isolate has.
+pub const PLACES_MAX: usize = 2_000_000;
 
 /// Somebody wants a place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +72,14 @@ pub struct Joined {
     pub kid: u32,
     /// Its position when it was given.
     pub position_hint: u64,
+}
+
+impl Joined {
+    /// The place at `index` of a batch with these numbers.
+    pub(crate) const fn nth(numbers: &queue::Numbered, index: u64, kid: u32) -> Self {
+        let queue::Numbered { first, joined_at, position_hint } = *numbers;
+        Self { number: first + index, joined_at, kid, position_hint: position_hint + index }
+    }
 }
 
 /// A place was given up.
@@ -130,14 +143,25 @@ impl From<Keys> for Vec<Recorded> {
     }
 }
 
-/// A row of the lane's table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A place as the rows have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
     /// Whose place it is.
     pub caller: Hash128,
     /// The place.
     pub joined: Joined,
     /// The keys it was joined with.
+    pub keys: Keys,
+}
+
+/// Somebody who got a place together with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joiner {
+    /// Who.
+    pub caller: Hash128,
+    /// Version of the key that the token is signed with.
+    pub kid: u32,
+    /// The keys that came until then.
     pub keys: Keys,
 }
 
@@ -148,10 +172,25 @@ pub struct Numbered {
     pub nonce: u64,
     /// The batch's sequence.
     pub seq: u64,
-    /// Who got a place.
-    pub placed: Vec<Placed>,
+    /// The places of those who joined.
+    pub numbers: queue::Numbered,
+    /// Who joined, in the order of their places; nobody where nobody may.
+    pub joiners: Vec<Joiner>,
     /// Places that were given up.
     pub left: Vec<u64>,
+}
+
+impl Numbered {
+    /// Numbers with their callers.
+    pub fn places(&self) -> impl Iterator<Item = (u64, Hash128)> {
+        (self.numbers.first..).zip(&self.joiners).map(|(number, joiner)| (number, joiner.caller))
+    }
+
+    /// The places that were joined with more than one key until they were given: a row has room for one each.
+    pub fn keyed(&self) -> impl Iterator<Item = (u64, &Keys)> {
+        let with_keys = (self.numbers.first..).zip(&self.joiners).map(|(number, joiner)| (number, &joiner.keys));
+        with_keys.filter(|(_, keys)| !keys.later.is_empty())
+    }
 }
 
 /// What can be asked of a lane.
@@ -159,7 +198,8 @@ pub struct Numbered {
 pub enum Command {
     /// Take over the event, unless its version is known → [`Reply::Done`].
     Configure(Box<Event>),
-    /// Look for a caller's place → [`Reply::Known`] or [`Reply::Unknown`]; [`Refusal::IdempotencyConflict`].
+    /// Look for a caller's place → [`Reply::Known`] or [`Reply::Unknown`]; [`Refusal::IdempotencyConflict`], or with
+    /// [`PLACES_MAX`] reached [`Refusal::Overloaded`].
     Join(Join),
     /// Store a batch → [`Reply::Done`]. A place that was given up is forgotten: its caller is as good as new.
     Numbered(Numbered),
@@ -189,34 +229,42 @@ pub enum Reply {
 pub enum Change {
     /// This is the event.
     Configured(Box<Event>),
-    /// A caller has this place, in the stead of any other.
-    Placed(Placed),
-    /// This place has no caller any more.
-    Forgotten {
+    /// This batch is stored, and every one before: its callers have these places, in the stead of any others, and the places that
+    /// were given up have no callers any more.
+    Stored(Numbered),
+    /// These are the keys of a place.
+    Keyed {
         /// The place.
         number: u64,
-    },
-    /// This batch is stored, and every one before.
-    Stored {
-        /// The batch's nonce.
-        nonce: u64,
-        /// The batch's sequence.
-        seq: u64,
+        /// All of them.
+        keys: Keys,
     },
 }
 
-/// Places by their callers.
-#[expect(clippy::disallowed_types, reason = "nobody iterates over it, and its hashes are the same in every run")]
-type Known = std::collections::HashMap<Hash128, Placed, BuildHasherDefault<Digested>>;
+/// Half of a caller's digest, and the number of a place.
+type Entry = [u32; 3];
 
-/// The table of one lane. The default is not configured and refuses everything but [`Command::Configure`].
+/// Not the half that the lane of a caller is chosen by.
+const fn entry(caller: Hash128, number: u32) -> Entry {
+    [(caller.0 >> 96) as u32, (caller.0 >> 64) as u32, number]
+}
+
+/// Numbers of places are below [`queue::PLACES_MAX`].
+fn small(number: u64) -> Option<u32> {
+    u32::try_from(number).ok()
+}
+
+/// The index of one lane. The default is not configured and refuses everything but [`Command::Configure`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lane {
     event: Option<Box<Event>>,
     nonce: u64,
     seq: u64,
-    known: Known,
-    callers: BTreeMap<u64, Hash128>,
+    /// Every place that was ever stored.
+    places: BTreeSet<Entry>,
+    left: BTreeSet<u32>,
+    /// Whom the rows were asked for last, and the place they have.
+    recalled: Option<(Hash128, Option<Placed>)>,
 }
 
 impl Lane {
@@ -239,54 +287,68 @@ impl Lane {
         now.0.max(self.nonce + 1).max(drawn + 1)
     }
 
-    /// Whether this caller's row is in memory.
-    #[must_use]
-    pub fn remembers(&self, caller: Hash128) -> bool {
-        self.known.contains_key(&caller)
+    /// Takes in what the rows know of a batch; those of a lane may come in any order.
+    pub fn restore(&mut self, (nonce, seq): (u64, u64), places: impl Iterator<Item = (u64, Hash128)>, left: &[u64]) {
+        if seq > self.seq {
+            (self.nonce, self.seq) = (nonce, seq);
+        }
+        self.places.extend(places.filter_map(|(number, caller)| Some(entry(caller, small(number)?))));
+        self.left.extend(left.iter().copied().filter_map(small));
+        self.recalled = None;
     }
 
-    /// Takes a row into memory; the place with the lowest number makes room for it.
-    pub fn remember(&mut self, placed: &Placed) {
-        if let Some(old) = self.known.insert(placed.caller, placed.clone()) {
-            self.callers.remove(&old.joined.number);
-        }
-        if self.known.len() > KNOWN_MAX
-            && let Some((_, oldest)) = self.callers.pop_first()
-        {
-            self.known.remove(&oldest);
-        }
-        self.callers.insert(placed.joined.number, placed.caller);
+    /// The places that may be this caller's, the newest first.
+    fn maybe_of(&self, caller: Hash128) -> impl Iterator<Item = u32> {
+        self.places.range(entry(caller, 0)..=entry(caller, u32::MAX)).rev().map(|[_, _, number]| *number)
     }
 
-    fn forget(&mut self, number: u64) {
-        if let Some(caller) = self.callers.remove(&number) {
-            self.known.remove(&caller);
+    /// What the rows said of this caller, where they were asked.
+    fn recalled(&self, caller: Hash128) -> Option<Option<&Placed>> {
+        self.recalled.as_ref().filter(|(asked, _)| *asked == caller).map(|(_, placed)| placed.as_ref())
+    }
+
+    /// Brings a caller's place into memory; `read` finds a place by its number.
+    ///
+    /// # Errors
+    /// What `read` said.
+    pub fn recall<E>(&mut self, caller: Hash128, mut read: impl FnMut(u64) -> Result<Placed, E>) -> Result<(), E> {
+        let mut found = None;
+        for number in self.maybe_of(caller) {
+            let placed = read(number.into())?;
+            if placed.caller == caller {
+                found = Some(placed).filter(|_| !self.left.contains(&number));
+                break;
+            }
         }
+        self.recalled = Some((caller, found));
+        Ok(())
     }
 
     fn join(&self, join: &Join) -> Result<Decision<Self>, Refusal> {
-        let known = self.known.get(&join.caller).filter(|placed| join.replaces != Some(placed.joined.number));
-        let Some(placed) = known else { return Ok(Decision::new(Reply::Unknown, vec![])) };
+        let known = self.recalled(join.caller);
+        assert!(known.is_some() || self.maybe_of(join.caller).next().is_none(), "whoever may be known was looked for");
+        let Some(placed) = known.flatten().filter(|placed| join.replaces != Some(placed.joined.number)) else {
+            if self.places.len() >= PLACES_MAX {
+                return Err(Refusal::Overloaded);
+            }
+            return Ok(Decision::new(Reply::Unknown, vec![]));
+        };
         let replayed = placed.keys.have(join)?;
         let reply = Reply::Known { joined: placed.joined, replayed };
         if replayed {
             return Ok(Decision::new(reply, vec![]));
         }
-        let mut placed = placed.clone();
-        placed.keys.record(join);
-        Ok(Decision::new(reply, vec![Change::Placed(placed)]))
+        let mut keys = placed.keys.clone();
+        keys.record(join);
+        Ok(Decision::new(reply, vec![Change::Keyed { number: placed.joined.number, keys }]))
     }
 
     fn store(&self, numbered: &Numbered) -> Decision<Self> {
-        let Numbered { nonce, seq, placed, left } = numbered;
-        if *seq < self.next_seq() {
+        if numbered.seq < self.next_seq() {
             return Decision::new(Reply::Done, vec![]);
         }
-        assert!(*seq == self.next_seq(), "batches are stored one after the other");
-        let mut changes = vec![Change::Stored { nonce: *nonce, seq: *seq }];
-        changes.extend(placed.iter().cloned().map(Change::Placed));
-        changes.extend(left.iter().map(|number| Change::Forgotten { number: *number }));
-        Decision::new(Reply::Done, changes)
+        assert!(numbered.seq == self.next_seq(), "batches are stored one after the other");
+        Decision::new(Reply::Done, vec![Change::Stored(numbered.clone())])
     }
 }
 
@@ -315,9 +377,14 @@ impl Machine for Lane {
     fn apply(&mut self, change: &Change) {
         match change {
             Change::Configured(event) => self.event = Some(event.clone()),
-            Change::Placed(placed) => self.remember(placed),
-            Change::Forgotten { number } => self.forget(*number),
-            Change::Stored { nonce, seq } => (self.nonce, self.seq) = (*nonce, *seq),
+            Change::Stored(batch) => self.restore((batch.nonce, batch.seq), batch.places(), &batch.left),
+            Change::Keyed { number, keys } => {
+                if let Some((_, Some(placed))) = &mut self.recalled
+                    && placed.joined.number == *number
+                {
+                    placed.keys = keys.clone();
+                }
+            }
         }
     }
 
@@ -334,7 +401,8 @@ impl Machine for Lane {
     }
 
     fn must_recall(&self, command: &Command) -> bool {
-        matches!(command, Command::Join(join) if !self.remembers(join.caller))
+        let Command::Join(join) = command else { return false };
+        self.recalled(join.caller).is_none() && self.maybe_of(join.caller).next().is_some()
     }
 
     fn idempotency(_command: &Command) -> Option<&Idempotency> {

@@ -86,7 +86,7 @@ pub struct Decision<M: Machine> {
     pub reply: M::Reply,
     /// In the order in which they happen; empty when nothing changes.
     pub changes: Vec<M::Change>,
-    /// Ids of the effects that are among the changes for the first time.
+    /// Ids of the effects that follow from it: of those that it creates, and of those that it finds.
     pub effects: Vec<u64>,
 }
 
@@ -182,7 +182,7 @@ pub enum Answer {
 pub struct Outcome {
     /// What it is answered with.
     pub answer: Answer,
-    /// Ids of the effects that it created.
+    /// Ids of the effects that follow from it.
     pub effects: Vec<u64>,
 }
 

@@ -112,7 +112,7 @@ pub enum Command {
 }
 
 /// The numbers of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numbered {
     /// The first; the others follow.
     pub first: u64,

@@ -28,6 +28,10 @@ use crate::{
 /// told to come again: less than a second, which a page can wait for.
 const RETRY_AFTER_MS: [u64; 3] = [20, 100, 400];
 
+/// For how long a lane keeps what it has not used of its share of calls to the queue, in milliseconds: as long as few join, each
+/// is numbered at once, and of all lanes together some 150 batches more than usual can leave at the same time.
+const UNUSED_MAX_MS: u64 = 250;
+
 /// One lane of an event. What it acknowledged is in its rows; what gathers is lost with its memory and may be sent again.
 pub struct LaneActor<P, S> {
     host: Host<P, Lane, S>,
@@ -35,8 +39,8 @@ pub struct LaneActor<P, S> {
     index: u32,
     gathering: RefCell<Gathering<Sender<Answer>>>,
     flushing: Cell<bool>,
-    /// When the last batch left.
-    departed_at: Cell<Millis>,
+    /// From when on the next batch may leave.
+    due_at: Cell<Millis>,
     /// The nonce of the batches; 0 when one is to be drawn.
     nonce: Cell<u64>,
     /// The last nonce that was drawn.
@@ -59,7 +63,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
             index,
             gathering: RefCell::new(Gathering::default()),
             flushing: Cell::new(false),
-            departed_at: Cell::new(Millis(0)),
+            due_at: Cell::new(Millis(0)),
             nonce: Cell::new(0),
             drawn: Cell::new(0),
         }
@@ -136,18 +140,20 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
         });
     }
 
-    /// Waits where many lanes together would otherwise ask the queue more often than it should be asked.
+    /// Waits where many lanes together would otherwise ask the queue more often than it should be asked: where the lane has
+    /// used up its share of the last moments, too.
     async fn gather(&self) {
         let lanes = self.host.read(|lane, _| Ok(lane.event().map_or(0, |event| event.queue.lanes))).unwrap_or_default();
-        let since_ms = self.host.platform.now().since_ms(self.departed_at.get());
-        if since_ms < gather_ms(lanes) {
-            self.host.platform.pause(gather_ms(lanes) - since_ms).await;
+        let now = self.host.platform.now();
+        let due_at = self.due_at.get().max(Millis(now.0.saturating_sub(UNUSED_MAX_MS)));
+        self.due_at.set(due_at.plus_ms(gather_ms(lanes)));
+        if due_at > now {
+            self.host.platform.pause(due_at.since_ms(now)).await;
         }
     }
 
     fn depart(&self) -> Option<Batch> {
         let now = self.host.platform.now();
-        self.departed_at.set(now);
         let drawn = self.host.read(|lane, _| {
             if self.nonce.get() == 0 {
                 self.drawn.set(lane.next_nonce(self.drawn.get(), now));

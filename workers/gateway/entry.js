@@ -43,7 +43,10 @@ function run(work) {
 export default {
   fetch(request, env, ctx) {
     intact();
-    return run(() => wasm.fetch(request, env, ctx));
+    const answer = run(() => wasm.fetch(request, env));
+    // It goes on when its client is gone: others may wait for what it asks an object.
+    if (answer instanceof Promise) ctx.waitUntil(answer);
+    return answer;
   },
 
   queue(batch, env, ctx) {

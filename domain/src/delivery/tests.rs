@@ -338,7 +338,8 @@ fn a_pause_has_jitter_and_at_most_a_quarter_of_it() {
 fn too_many_letters_at_once_are_refused_whole() {
     let post = Post::new();
     let envelopes = |count: u64| (1..=count).map(|sequence| envelope(1, sequence)).collect();
-    let enqueue = |count| post.delivery.decide(&Command::Enqueue { endpoint: endpoint(), envelopes: envelopes(count) }, START.into());
+    let enqueue =
+        |count| post.delivery.decide(&Command::Enqueue { endpoint: endpoint(), envelopes: envelopes(count) }, START.into());
     assert!(enqueue(ENQUEUE_MAX as u64).is_ok());
     assert!(matches!(enqueue(ENQUEUE_MAX as u64 + 1), Err(Refusal::Invalid { field, .. }) if field == "envelopes"));
 }

@@ -254,33 +254,39 @@ impl LineWitness {
 
     pub(super) fn lane_saved(&mut self, lane: u32, change: &lane::Change) -> Verdict {
         match change {
-            lane::Change::Placed(placed) => self.placed(lane, placed),
-            lane::Change::Forgotten { number } => {
-                if let Some(caller) = self.callers.get(number)
-                    && self.places.get(caller) == Some(number)
-                {
-                    self.places.remove(caller);
-                }
-                let over = self.state(*number).is_over();
-                hold(Invariant::AcknowledgedSurvives, over, || format!("place {number} was forgotten before it was over"))
+            lane::Change::Stored(batch) => {
+                batch.places().try_for_each(|(number, caller)| self.placed(lane, number, caller))?;
+                batch.left.iter().try_for_each(|number| self.forgotten(*number))
             }
-            lane::Change::Configured(_) | lane::Change::Stored { .. } => Ok(()),
+            lane::Change::Keyed { number, .. } => {
+                hold(Invariant::AcknowledgedSurvives, self.callers.contains_key(number), || {
+                    format!("place {number}, which nobody has, was given a key")
+                })
+            }
+            lane::Change::Configured(_) => Ok(()),
         }
     }
 
-    fn placed(&mut self, lane: u32, placed: &lane::Placed) -> Verdict {
-        let number = placed.joined.number;
+    fn forgotten(&mut self, number: u64) -> Verdict {
+        if let Some(caller) = self.callers.get(&number)
+            && self.places.get(caller) == Some(&number)
+        {
+            self.places.remove(caller);
+        }
+        let over = self.state(number).is_over();
+        hold(Invariant::AcknowledgedSurvives, over, || format!("place {number} was forgotten before it was over"))
+    }
+
+    fn placed(&mut self, lane: u32, number: u64, caller: Hash128) -> Verdict {
         let numbered_for = self.lanes.get(&number).copied();
         hold(Invariant::NoInversion, numbered_for == Some(lane), || {
             format!("lane {lane} gave place {number}, which was numbered for {numbered_for:?}")
         })?;
-        let holder = *self.callers.entry(number).or_insert(placed.caller);
-        hold(Invariant::NoInversion, holder == placed.caller, || {
-            format!("place {number} of {holder} was given to {} as well", placed.caller)
-        })?;
-        let before = self.places.insert(placed.caller, number).filter(|before| *before != number);
+        let holder = *self.callers.entry(number).or_insert(caller);
+        hold(Invariant::NoInversion, holder == caller, || format!("place {number} of {holder} was given to {caller} as well"))?;
+        let before = self.places.insert(caller, number).filter(|before| *before != number);
         hold(Invariant::NoInversion, before.is_none_or(|before| self.state(before).is_over()), || {
-            format!("{} has place {before:?} and {number} as well", placed.caller)
+            format!("{caller} has place {before:?} and {number} as well")
         })
     }
 

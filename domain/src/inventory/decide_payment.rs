@@ -100,6 +100,8 @@ pub(super) fn decided(
     let known = reservation.intents.get(attempt).filter(|_| intent.event_id == event.event_id);
     let known = known.ok_or(Refusal::PaymentNotFound)?;
     let mut draft = Draft::new(inventory, event, context);
+    // A provider may not know the trace.
+    draft.trace = reservation.trace.or(context.trace);
     let agrees = paid == (&reservation.id(&event.event_id), reservation.total_amount, reservation.currency);
     let effect = match word {
         _ if !agrees => Consequence::None,

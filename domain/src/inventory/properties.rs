@@ -84,7 +84,8 @@ fn settle(sale: &mut Sale, performed: &mut Vec<Pending<Effect>>) {
         sale.publish(last);
         sale.consume(last);
         let inventory = sale.engine.read(sale.now).unwrap();
-        let Some(at) = inventory.effects().due(sale.now).next().map_or_else(|| inventory.wakes_at(sale.now), |_| Some(sale.now)) else {
+        let Some(at) = inventory.effects().due(sale.now).next().map_or_else(|| inventory.wakes_at(sale.now), |_| Some(sale.now))
+        else {
             break;
         };
         sale.now = at;

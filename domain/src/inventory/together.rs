@@ -77,7 +77,9 @@ fn sold(asks: &[Ask], together: bool) -> (String, Vec<machine::Outcome>) {
     let mut outcomes = Vec::new();
     let mut rest = asks;
     while let Some(first) = rest.first() {
-        let more = rest[1..].iter().take_while(|ask| ask.joins).count();
+        // What came of an effect is heard of after the commit that owes it.
+        let joins = |ask: &&Ask| ask.joins && !matches!(ask.act, 7 | 8);
+        let more = rest[1..].iter().take_while(joins).count();
         let (group, others) = rest.split_at(1 + more);
         rest = others;
         sale.now = sale.now.plus_ms(first.after_ms);
@@ -144,7 +146,7 @@ fn every_command_names_the_effects_that_it_created() {
     // Opening owes an instruction; the approval a capture and a free slot; the last one is a repetition.
     assert_eq!(effects, [&[][..], &[], &[1], &[2], &[3, 4], &[], &[]]);
     let again = all(&mut sale, &[Command::Failed(2)]).unwrap();
-    assert_eq!(again[0].effects, [], "it was owed before");
+    assert!(again[0].effects.is_empty(), "it was owed before");
 }
 
 #[test]

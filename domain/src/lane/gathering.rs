@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Join, Joined, Keys, LeftReply, Numbered, Placed};
+use super::{Join, Joined, Joiner, Keys, LeftReply, Numbered};
 use crate::{
     hash::Hash128,
     machine::Answer,
-    queue::{Batch, BatchReply, JOINS_MAX, LEAVES_MAX},
+    queue::{self, Batch, BatchReply, JOINS_MAX, LEAVES_MAX},
     refusal::Refusal,
 };
 
@@ -137,12 +137,12 @@ impl<W> Gathering<W> {
     #[must_use]
     pub fn to_store(&self, reply: &BatchReply) -> Option<Numbered> {
         let (batch, load) = self.out.as_ref()?;
-        let place = |(index, entry): (usize, &Entry<W>)| {
-            let joined = joined(reply, index, entry.kid).ok()?;
-            Some(Placed { caller: entry.caller, joined, keys: entry.keys.clone() })
+        let joiner = |entry: &Entry<W>| Joiner { caller: entry.caller, kid: entry.kid, keys: entry.keys.clone() };
+        let (numbers, joiners) = match &reply.joins {
+            Ok(numbers) => (*numbers, load.joins.iter().map(joiner).collect()),
+            Err(_) => (queue::Numbered::default(), vec![]),
         };
-        let placed = load.joins.iter().enumerate().filter_map(place).collect();
-        Some(Numbered { nonce: batch.nonce, seq: batch.seq, placed, left: batch.leaves.clone() })
+        Some(Numbered { nonce: batch.nonce, seq: batch.seq, numbers, joiners, left: batch.leaves.clone() })
     }
 
     /// The batch is back and stored: everybody who waited for it, with the answer.
@@ -188,10 +188,7 @@ impl<W> Load<W> {
 
 /// The place of the join at `index` of a batch, or why there is none.
 fn joined(reply: &BatchReply, index: usize, kid: u32) -> Result<Joined, Refusal> {
-    let numbered = reply.joins.clone()?;
-    let index = index as u64;
-    let (number, position_hint) = (numbered.first + index, numbered.position_hint + index);
-    Ok(Joined { number, joined_at: numbered.joined_at, kid, position_hint })
+    reply.joins.as_ref().map(|numbers| Joined::nth(numbers, index as u64, kid)).map_err(Clone::clone)
 }
 
 fn told(joined: &Result<Joined, Refusal>, replayed: bool) -> Answer {

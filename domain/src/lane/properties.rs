@@ -42,10 +42,15 @@ enum Step {
     Admit,
 }
 
+/// Few keys, so that they come again; and more than are recorded.
+fn any_key() -> impl Strategy<Value = u128> {
+    prop_oneof![3 => 0..3_u128, 1 => 0..2 * KEYS_MAX as u128]
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0..6_u128, 0..3_u128).prop_map(|(caller, key)| Step::Join { caller, key }),
-        2 => (0..6_u128).prop_map(|caller| Step::Leave { caller }),
+        8 => (0..7_u128, any_key()).prop_map(|(caller, key)| Step::Join { caller: person(caller), key }),
+        2 => (0..7_u128).prop_map(|caller| Step::Leave { caller: person(caller) }),
         6 => Just(Step::Depart),
         6 => any::<bool>().prop_map(|answered| Step::Deliver { answered }),
         2 => (0..9_usize).prop_map(Step::Overtaken),
@@ -55,6 +60,11 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (1..3000_u64).prop_map(Step::Pass),
         1 => Just(Step::Admit),
     ]
+}
+
+/// Callers of whom some are alike in the lane's index.
+const fn person(caller: u128) -> u128 {
+    (caller % 3) << 64 | caller
 }
 
 /// Who waits for what.
@@ -72,6 +82,8 @@ struct World {
     answer: Option<BatchReply>,
     /// The last place that each caller was told.
     told: BTreeMap<u128, Joined>,
+    /// The keys of each place that was stored, the oldest first.
+    keys: BTreeMap<u64, Vec<u128>>,
 }
 
 impl World {
@@ -87,6 +99,7 @@ impl World {
             sent: vec![],
             answer: None,
             told: BTreeMap::new(),
+            keys: BTreeMap::new(),
         };
         world.lane.execute(&Command::Configure(event()), START).unwrap();
         world.ask_queue(&queue::Command::Configure(event())).unwrap();
@@ -153,11 +166,22 @@ impl World {
             let Answer::Granted { body, .. } = self.lane.execute(&Command::Join(join.clone()), self.now).unwrap() else {
                 unreachable!("the same key always comes with the same request");
             };
-            if let Reply::Known { joined, .. } = serde_json::from_slice(&body).unwrap() {
+            if let Reply::Known { joined, replayed } = serde_json::from_slice(&body).unwrap() {
+                self.note_key(joined.number, key, replayed);
                 return self.tell(caller, joined);
             }
         }
         self.gathering.join(&join, (caller, None)).unwrap();
+    }
+
+    /// A key that is recorded is a repetition, any other is recorded in place of the oldest.
+    fn note_key(&mut self, number: u64, key: u128, replayed: bool) {
+        let keys = self.keys.get_mut(&number).expect("who is known was stored");
+        assert_eq!(keys.contains(&key), replayed, "place {number} was joined with {keys:?} and now with {key}");
+        if !replayed {
+            keys.push(key);
+            keys.drain(..keys.len().saturating_sub(KEYS_MAX));
+        }
     }
 
     /// A caller is told the same as before, unless what it was told before is over.
@@ -196,7 +220,11 @@ impl World {
     fn arrive(&mut self, fault: Fault) {
         let Some(reply) = self.answer.take() else { return };
         let numbered = self.gathering.to_store(&reply).expect("a batch is out");
-        let places: Vec<Placed> = numbered.placed.clone();
+        let places: Vec<(u64, Hash128)> = numbered.places().collect();
+        if fault != Fault::Before {
+            let keys = |joiner: &Joiner| joiner.keys.iter().map(|(key, _)| key.0).collect();
+            self.keys.extend((numbered.numbers.first..).zip(numbered.joiners.iter().map(keys)));
+        }
         self.lane.store().fault.set(fault);
         if self.lane.execute(&Command::Numbered(numbered), self.now).is_err() {
             return self.give_up();
@@ -207,8 +235,8 @@ impl World {
             match leaves {
                 Some(number) => assert!(self.state(number).is_over()),
                 None => {
-                    let joined = serde_json::from_slice(&body).unwrap();
-                    assert!(places.iter().any(|placed| placed.joined == joined && placed.caller == Hash128(caller)));
+                    let joined: Joined = serde_json::from_slice(&body).unwrap();
+                    assert!(places.contains(&(joined.number, Hash128(caller))));
                     self.tell(caller, joined);
                 }
             }
@@ -236,7 +264,8 @@ impl World {
 
     /// Nobody waits in the line who is not in the table, and each caller is there once.
     fn check_at_rest(&mut self) {
-        let known: Vec<u64> = self.lane.store().places.borrow().values().map(|placed| placed.joined.number).collect();
+        let holders = self.lane.store().holders();
+        let known: Vec<u64> = holders.values().map(|joined| joined.number).collect();
         let last = self.queue.read(self.now).unwrap().counters().last;
         for number in 1..=last {
             if matches!(self.state(number), PlaceState::Waiting | PlaceState::Ready) {
@@ -245,8 +274,7 @@ impl World {
         }
         for (caller, joined) in self.told.clone() {
             if !self.state(joined.number).is_over() {
-                let known = self.lane.store().places.borrow().get(&Hash128(caller)).map(|placed| placed.joined);
-                assert_eq!(known, Some(joined), "{caller} was told a place that is not in the table");
+                assert_eq!(holders.get(&Hash128(caller)), Some(&joined), "{caller} was told a place that is not in the table");
             }
         }
     }

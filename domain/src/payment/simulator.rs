@@ -192,11 +192,11 @@ impl Simulator {
         }
     }
 
-    fn open(&self, terms: &Terms, context: Context) -> Result<Decision<Self>, Refusal> {
-        if terms.intent_id.reservation_id() != terms.reservation_id {
+    fn open(&self, intent: &PaymentIntentId, terms: &Terms, context: Context) -> Result<Decision<Self>, Refusal> {
+        if *intent != terms.intent_id || intent.reservation_id() != terms.reservation_id {
             return Err(Refusal::Invalid { field: "reservation_id".to_owned(), problem: "is not the intent's".to_owned() });
         }
-        match self.find(&terms.intent_id) {
+        match self.find(intent) {
             None => {
                 let intent = Rc::new(Intent::new(terms.clone(), context.now, context.trace));
                 let change = Change { at: context.now, step: Step::Opened, intent: Rc::clone(&intent) };
@@ -258,18 +258,19 @@ impl Machine for Simulator {
     fn decide(&self, command: &Command, context: Context) -> Result<Decision<Self>, Refusal> {
         let intent = match command {
             Command::Tick => return Ok(Decision::new(None, self.decide_overdue(context.now))),
-            Command::Instruct { instruction: Instruction::Open(terms), .. } => return self.open(terms, context),
+            Command::Instruct { intent, instruction: Instruction::Open(terms) } => return self.open(intent, terms, context),
             Command::Instruct { intent, .. } | Command::Reported { intent, .. } => self.opened(intent)?,
             Command::Look { intent, user } | Command::Decide { intent, user, .. } | Command::Settle { intent, user, .. } => {
                 self.owned(intent, user)?
             }
         };
-        let Some(step) = Self::step(command, intent) else { return Ok(Decision::new(Some(intent.reply()), vec![])) };
-        let change = after(intent, step, context.now);
-        let reported = change.intent.report.is_some();
-        let number = self.live.get(&key(&intent.terms.intent_id)).map(|live| live.number);
-        let effects = number.filter(|_| reported).into_iter().collect();
-        Ok(Decision { reply: Some(change.intent.reply()), changes: vec![change], effects })
+        let change = Self::step(command, intent).map(|step| after(intent, step, context.now));
+        let intent = change.as_ref().map_or(intent, |change| &change.intent);
+        // Who has a payment decided waits for the report, also where the provider was a moment earlier.
+        let reported = matches!(command, Command::Decide { .. }) && intent.report.is_some();
+        let live = self.live.get(&key(&intent.terms.intent_id)).filter(|_| reported);
+        let effects = live.map(|live| live.number).into_iter().collect();
+        Ok(Decision { reply: Some(intent.reply()), changes: change.into_iter().collect(), effects })
     }
 
     fn apply(&mut self, change: &Change) {

@@ -130,14 +130,14 @@ impl Witness {
                 self.check();
             }
             let now = self.line.now;
-            let wanted = self.line.queue().wants_stock().filter(|_| self.coming.is_none());
-            if wanted.is_some_and(|at| at <= now) {
+            let asks = self.line.asks();
+            if asks && self.coming.is_none() {
                 let asked = self.line.queue().stock_question(now);
                 self.coming = Some((now.plus_ms(STOCK_DELAY_MS), asked, self.stock));
                 continue;
             }
             let coming = self.coming.map(|(at, ..)| at);
-            let Some(next) = self.line.engine.next_deadline().into_iter().chain(wanted).chain(coming).min() else { break };
+            let Some(next) = self.line.queue().wakes_at(now).into_iter().chain(coming).min() else { break };
             if next > end {
                 break;
             }

@@ -43,8 +43,10 @@ impl Store<Queue> for Log {
     fn save(&self, batch: &crate::machine::Batch<'_, Change>) -> Result<(), String> {
         let mut witness = self.witness.borrow_mut();
         let changes: Vec<Change> = batch.changes().cloned().collect();
+        // That the stock rests has no row.
+        let rows = changes.iter().filter(|change| !matches!(change, Change::StockRests(_))).cloned();
+        self.changes.borrow_mut().extend(rows);
         witness.get_or_insert_with(Witness::of_one).queue_saved(&changes, batch.decided_at).unwrap();
-        self.changes.borrow_mut().extend(changes);
         self.records.borrow_mut().extend(batch.records().map(|(record, body)| (record, body.to_vec())));
         Ok(())
     }
@@ -115,17 +117,27 @@ impl Line {
         self.ask(&Command::Stock { stock, asked }).unwrap();
     }
 
+    /// Whether the inventory is to be asked for the stock now.
+    pub(super) fn asks(&mut self) -> bool {
+        let now = self.now;
+        self.queue().effects().due(now).next().is_some()
+    }
+
+    /// When something changes by time alone, next, as memory stands.
+    pub(super) fn next_deadline(&self) -> Option<Millis> {
+        self.engine.parts()?.0.next_deadline()
+    }
+
     /// Lets time pass with alarms on time and the stock heard of whenever it is wanted.
     pub(super) fn pass(&mut self, ms: u64, stock: Stock) {
         let end = self.now.plus_ms(ms);
         loop {
-            let wanted = self.queue().wants_stock();
-            if wanted.is_some_and(|at| at <= self.now) {
+            if self.asks() {
                 self.stock(stock);
                 continue;
             }
-            let next = self.engine.next_deadline().into_iter().chain(wanted).min();
-            let Some(next) = next.filter(|at| *at <= end) else { break };
+            let now = self.now;
+            let Some(next) = self.queue().wakes_at(now).filter(|at| *at <= end) else { break };
             self.now = self.now.max(next);
             self.queue();
         }
@@ -259,7 +271,7 @@ fn nobody_joins_what_is_sold_out_and_everybody_does_again_after_a_refund() {
     assert_eq!(line.board().stats().phase, Phase::SoldOut);
     line.now = line.now.plus_sec(2);
     let now = line.now;
-    assert!(line.queue().doubts_stock(now));
+    assert_eq!(line.queue().doubts_stock(now).map(|pending| pending.effect), Some(Effect::AskStock));
     line.stock(PLENTY);
     line.join(1);
 }
@@ -399,7 +411,7 @@ fn whoever_is_ready_when_the_sale_closes_may_enter_and_nobody_else() {
     line.join(40);
     line.pass(60_000, PLENTY);
     assert_eq!(line.queue().counters().frontier, 29);
-    assert_eq!(line.engine.next_deadline(), None);
+    assert_eq!(line.next_deadline(), None);
     let mut line = Line::new(|event| event.sale_closes_at = Some(Timestamp(START.plus_sec(1))));
     line.join(40);
     line.pass(1500, PLENTY);
@@ -478,7 +490,7 @@ fn stock_serves_a_second_or_a_tenth_where_it_may_stop_the_line() {
         let frontier = line.queue().counters().frontier;
         line.now = START.plus_ms(ms);
         assert!(line.queue().wants_stock().is_some_and(|at| at <= START.plus_ms(ms)), "{available}");
-        assert!(line.engine.next_deadline().is_none_or(|at| at > START.plus_ms(ms)), "{available}");
+        assert!(line.next_deadline().is_none_or(|at| at > START.plus_ms(ms)), "{available}");
         assert_eq!(line.queue().counters().frontier, frontier, "{available}");
     }
 }
@@ -487,7 +499,7 @@ fn stock_serves_a_second_or_a_tenth_where_it_may_stop_the_line() {
 fn an_alarm_that_comes_too_late_for_the_stock_lets_nobody_in_and_is_not_due_for_ever() {
     let mut line = open();
     line.join(60);
-    assert!(line.engine.next_deadline().is_some());
+    assert!(line.next_deadline().is_some());
     line.now = START.plus_sec(3600);
     assert_eq!(line.queue().counters().frontier, 20);
     line.pass(0, PLENTY);
@@ -572,4 +584,82 @@ fn a_command_that_changes_nothing_saves_nothing() {
     line.ask(&Command::End { number: 5 }).unwrap();
     line.ask(&Command::Tick).unwrap();
     assert_eq!(line.queue().counters().version, version);
+}
+
+#[test]
+fn the_stock_is_asked_for_as_soon_as_somebody_waits_and_as_long_as_somebody_does() {
+    let mut line = Line::new(|_| ());
+    assert!(!line.asks());
+    line.join(60);
+    assert!(line.asks());
+    let asked = line.queue().effects().iter().next().unwrap().clone();
+    assert_eq!((asked.effect, Some(asked.due_at)), (Effect::AskStock, line.queue().wants_stock()));
+    line.engine.forget();
+    assert!(line.asks(), "also after a restart");
+    line.stock(PLENTY);
+    assert!(!line.asks());
+    let (now, due_at) = (line.now, line.queue().wants_stock().unwrap());
+    assert!(line.queue().wakes_at(now).is_some_and(|at| at <= due_at), "it wakes up for it");
+    assert_eq!(line.queue().effects().next_due_after(now), Some(due_at));
+    line.pass(3600, PLENTY);
+    assert_eq!((line.waiting(), line.queue().effects().is_empty()), (4, false));
+    line.pass(400, PLENTY);
+    assert_eq!(line.waiting(), 0);
+    assert!(line.queue().effects().is_empty(), "nobody waits any more");
+    line.patch(r#"{"paused":true}"#);
+    line.join(1);
+    assert!(line.queue().effects().is_empty(), "nobody is let in while paused");
+    line.patch(r#"{"paused":false}"#);
+    assert!(!line.queue().effects().is_empty());
+    line.pass(100, PLENTY);
+    assert_eq!(line.waiting(), 0);
+}
+
+#[test]
+fn an_inventory_that_does_not_answer_is_left_alone_for_a_while() {
+    let mut line = Line::new(|_| ());
+    line.join(5);
+    line.ask(&Command::StockUnknown).unwrap();
+    let (now, again) = (line.now, line.now.plus_ms(STOCK_RETRY_MS));
+    assert!(!line.asks());
+    assert_eq!(line.queue().effects().next_due_after(now), Some(again));
+    assert_eq!(line.queue().wakes_at(now), Some(again));
+    line.join(5);
+    assert!(!line.asks(), "whoever joins meanwhile does not change that");
+    line.now = Millis(again.0 - 1);
+    let now = line.now;
+    assert_eq!((line.asks(), line.queue().doubts_stock(now)), (false, None), "nor does whoever looks");
+    line.now = again;
+    assert!(line.asks() && line.queue().doubts_stock(again).is_some());
+    line.ask(&Command::StockUnknown).unwrap();
+    assert!(!line.asks(), "again, for as long as it takes");
+    line.now = again.plus_ms(STOCK_RETRY_MS);
+    assert!(line.asks());
+    line.stock(PLENTY);
+    assert_eq!((line.waiting(), line.queue().counters().frontier), (0, 10));
+}
+
+#[test]
+fn after_a_restart_the_inventory_is_asked_at_once() {
+    let mut line = Line::new(|_| ());
+    line.join(5);
+    line.ask(&Command::StockUnknown).unwrap();
+    assert!(!line.asks());
+    line.engine.forget();
+    assert!(line.asks());
+}
+
+#[test]
+fn whoever_looks_asks_for_what_is_too_old_to_say_that_all_is_sold() {
+    let mut line = Line::new(|_| ());
+    line.stock(Stock { sold_out: true, ..Stock::default() });
+    line.now = line.now.plus_ms(499);
+    let now = line.now;
+    assert_eq!(line.queue().doubts_stock(now), None);
+    line.now = line.now.plus_ms(1);
+    let now = line.now;
+    let asked = line.queue().doubts_stock(now).unwrap();
+    assert_eq!((asked.effect, asked.due_at), (Effect::AskStock, now));
+    assert!(line.queue().effects().is_empty(), "nobody waits: it is asked for nobody else");
+    assert_eq!(Queue::default().doubts_stock(now), None, "nor before there is an event");
 }

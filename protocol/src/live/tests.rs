@@ -75,11 +75,11 @@ impl Platform for Host {
         unreachable!("a live object publishes nothing")
     }
 
-    async fn report(&self, _webhook: &domain::payment::Webhook, _trace: &str) -> Result<u16, Problem> {
+    async fn report(&self, _webhook: &domain::payment::Webhook, _trace: TraceId) -> Result<Vec<u8>, Problem> {
         unreachable!("a live object reports nothing")
     }
 
-    fn log(&self, _level: Level, _trace: &str, _message: &str, _fields: Value) {}
+    fn log(&self, _level: Level, _trace: TraceId, _message: &str, _fields: Value) {}
 }
 
 /// What a socket received: frames, and at the end its close code.

@@ -1,9 +1,11 @@
 //! Questions of several requests to one object in one call: what a call costs is paid once for all of them.
 //!
-//! While an isolate asks an object now and then, each question goes at once and by itself. Where it asks often, a batch is
-//! out, and meanwhile the next one gathers: small ones at low load, large ones at high load. The platform does not let a
-//! request wait for what another one does: who is in a batch looks whether the answers are there, first when that is
-//! likely and then again and again. The call is made by whoever began the batch and goes on when that request is gone.
+//! A question goes at once and alone, unless some calls of this isolate to the object are out already. Then it waits until
+//! one of them is back, and leaves with all that waited: the busier an object is, the more travel together, and nobody waits
+//! by the clock. Whoever has waited longest sends; the others are woken when their answers are there.
+//!
+//! The platform lets no request go on in the name of another one: it is woken by a [`Carrier::bell`] of its own, and goes
+//! on by itself. A request that waits has a timer, too. If whoever should send is gone, the first whose timer runs out sends.
 //!
 //! Each question has one effect however often it arrives, in a batch or not; a call that is lost is one lost message to
 //! each that was in it.
@@ -11,6 +13,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    fmt,
     rc::Rc,
 };
 
@@ -22,39 +25,29 @@ use crate::{
     limit::within,
 };
 
-/// An isolate of the platform asks an object often where it asked it so many times …
-pub const OFTEN: usize = 8;
-/// … within this, in milliseconds.
-const OFTEN_MS: u64 = 50;
+/// Calls of an isolate of the platform to one object that are out before questions wait for company.
+pub const CALLS_MAX: usize = 2;
 /// Questions of a batch, and all their bytes unless the first alone has more.
 const QUESTIONS_MAX: usize = 128;
 const BYTES_MAX: usize = 256 * 1024;
-/// A batch gathers for a third of the time that the last ones took, which is half of a call; for no longer than this, in
-/// milliseconds, and at least to the end of the turn.
-const GATHER_MAX_MS: u64 = 20;
-/// For a batch that is out longer than this the next one does not wait, in milliseconds.
-const OUT_MAX_MS: u64 = 250;
-/// A batch that was not sent after so long lost the request that began it, in milliseconds: another one in it sends it.
-const LOST_MS: u64 = 2 * OUT_MAX_MS;
-/// A batch that nobody sent after so long has nobody in it any more, in milliseconds.
-const STALE_MS: u64 = 15_000;
-/// How soon after a look the next one follows, at least, in milliseconds; later ones after an eighth of what was waited.
-const LOOK_MS: u64 = 2;
-/// No first look is later, in milliseconds.
-const FIRST_LOOK_MAX_MS: u64 = 100;
-/// Objects of which an isolate knows how often it asks them.
+/// Nobody waits longer for the calls of others, in milliseconds.
+const WAIT_MAX_MS: u64 = 500;
+/// Objects of which an isolate knows what it asks them.
 const TARGETS_MAX: usize = 512;
 
+/// Wakes the request that it was made for, from any other.
+pub type Bell = Box<dyn FnOnce()>;
+
 /// One request that can ask objects.
-pub trait Carrier: 'static {
+pub trait Carrier {
     /// The clock.
     fn now(&self) -> Millis;
 
     /// Waits.
     fn pause(&self, ms: u64) -> impl Future<Output = ()>;
 
-    /// Starts what goes on when the request is answered or gone.
-    fn spawn(&self, task: impl Future<Output = ()> + 'static);
+    /// A bell that any request of the isolate can ring, and what is over when it was.
+    fn bell(&self) -> (Bell, impl Future<Output = ()>);
 
     /// Asks an object in one call; as many answers as questions and in their order, each as [`crate::ask::encode`] wrote it.
     ///
@@ -66,227 +59,156 @@ pub trait Carrier: 'static {
 /// What an isolate has to ask.
 #[derive(Debug)]
 pub struct Asked {
-    often: usize,
-    targets: RefCell<Recent<Object, Target>>,
+    calls_max: usize,
+    targets: RefCell<Recent<Object, Rc<Target>>>,
 }
 
 /// The same, as the requests of the isolate share it.
 pub type Batches = Rc<Asked>;
 
-/// Nothing yet; the first batch is for who asks an object after `often` others within 50 ms.
+/// Nothing yet; questions wait for company where `calls_max` calls to their object are out.
 #[must_use]
-pub fn batches(often: usize) -> Batches {
-    Rc::new(Asked { often, targets: RefCell::new(Recent::new(TARGETS_MAX)) })
+pub fn batches(calls_max: usize) -> Batches {
+    Rc::new(Asked { calls_max, targets: RefCell::new(Recent::new(TARGETS_MAX)) })
 }
 
 /// An object that is asked.
-#[derive(Debug, Default)]
-pub struct Target {
-    /// When it was asked the last few times, the earliest one first.
-    asked: VecDeque<Millis>,
-    /// Batches that are not sent yet: the first leaves next, others can still be in the last.
-    waiting: VecDeque<Rc<Batch>>,
-    /// The batch that is out, and since when.
-    out: Option<(Rc<Batch>, Millis)>,
-    /// From the first question of a batch to its answer, lately, in milliseconds.
-    usual_ms: u64,
+#[derive(Debug)]
+struct Target {
+    calls_max: usize,
+    /// When each call that is out left.
+    out: RefCell<Vec<Millis>>,
+    /// Who waits, in the order in which they came.
+    waiting: RefCell<VecDeque<Rc<Waiting>>>,
 }
 
-/// Questions that travel together.
-#[derive(Debug)]
-struct Batch {
-    opened_at: Millis,
-    /// When somebody last undertook to send it.
-    begun_at: Cell<Millis>,
-    /// Empty once it is sent.
-    questions: RefCell<Vec<Vec<u8>>>,
-    bytes: Cell<usize>,
-    /// What came of it, each answer until it is fetched.
-    answers: RefCell<Option<Result<Vec<Vec<u8>>, Fault>>>,
+/// A question and whoever waits for its answer.
+#[derive(Default)]
+struct Waiting {
+    /// Until it is sent.
+    question: RefCell<Vec<u8>>,
+    sent: Cell<bool>,
+    answer: Cell<Option<Result<Vec<u8>, Fault>>>,
+    bell: Cell<Option<Bell>>,
 }
 
-/// How a question goes.
-#[derive(Debug)]
-enum Turn {
-    Alone,
-    /// As the one of this number in a batch, which whoever `begins` sends; the answer is there in about `usual_ms`.
-    Together {
-        batch: Rc<Batch>,
-        number: usize,
-        begins: bool,
-        usual_ms: u64,
-    },
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+impl Waiting {
+    fn wake(&self) {
+        if let Some(bell) = self.bell.take() {
+            bell();
+        }
+    }
 }
 
 impl Target {
-    fn take_in(&mut self, question: &[u8], now: Millis, often: usize) -> Turn {
-        let earliest = if self.asked.len() < often { None } else { self.asked.pop_front() };
-        self.asked.push_back(now);
-        let (batch, begins) = match self.waiting.back() {
-            Some(batch) if batch.has_room(question) && !batch.is_stale(now) => (Rc::clone(batch), batch.is_lost(now)),
-            _ if earliest.is_some_and(|at| now.since_ms(at) < OFTEN_MS) => {
-                let batch = Rc::new(Batch::new(now));
-                self.waiting.push_back(Rc::clone(&batch));
-                (batch, true)
-            }
-            _ => return Turn::Alone,
+    fn new(calls_max: usize) -> Self {
+        Self { calls_max, out: RefCell::default(), waiting: RefCell::default() }
+    }
+
+    fn has_room(&self) -> bool {
+        self.out.borrow().len() < self.calls_max
+    }
+
+    /// Takes a question in; whether it may go at once.
+    fn take_in(&self, waiting: &Rc<Waiting>) -> bool {
+        let mut queue = self.waiting.borrow_mut();
+        queue.push_back(Rc::clone(waiting));
+        queue.len() == 1 && self.has_room()
+    }
+
+    /// Those who have waited longest, as many as go into a call.
+    fn depart(&self, now: Millis) -> Vec<Rc<Waiting>> {
+        let mut bytes = 0;
+        let mut queue = self.waiting.borrow_mut();
+        let fits = |(index, waiting): &(usize, &Rc<Waiting>)| {
+            bytes += waiting.question.borrow().len();
+            *index == 0 || (*index < QUESTIONS_MAX && bytes <= BYTES_MAX)
         };
-        let number = batch.add(question);
-        let usual_ms = self.usual_ms.saturating_sub(now.since_ms(batch.opened_at));
-        Turn::Together { batch, number, begins, usual_ms }
+        let count = queue.iter().enumerate().take_while(fits).count();
+        let batch: Vec<Rc<Waiting>> = queue.drain(..count).collect();
+        batch.iter().for_each(|waiting| waiting.sent.set(true));
+        self.out.borrow_mut().push(now);
+        batch
     }
 
-    /// Whether a batch has to wait: for the one that is out, or for one that came before.
-    fn must_wait(&mut self, batch: &Rc<Batch>, now: Millis) -> bool {
-        while self.waiting.front().is_some_and(|first| first.is_stale(now)) {
-            self.waiting.pop_front();
+    /// A call that left at `since` is back, and all that are older than `patience_ms` never come back.
+    fn arrive(&self, since: Millis, now: Millis, patience_ms: u64) {
+        let mut out = self.out.borrow_mut();
+        if let Some(index) = out.iter().position(|at| *at == since) {
+            out.swap_remove(index);
         }
-        self.out.as_ref().is_some_and(|(_, since)| now.since_ms(*since) < OUT_MAX_MS)
-            || self.waiting.front().is_some_and(|first| !Rc::ptr_eq(first, batch) && !first.seems_lost(now))
+        out.retain(|at| now.since_ms(*at) < patience_ms);
     }
 
-    fn depart(&mut self, batch: &Rc<Batch>, now: Millis) {
-        self.waiting.retain(|waiting| !Rc::ptr_eq(waiting, batch));
-        self.out = Some((Rc::clone(batch), now));
-    }
-
-    fn arrive(&mut self, batch: &Rc<Batch>, now: Millis) {
-        self.out.take_if(|(out, _)| Rc::ptr_eq(out, batch));
-        // One that took for ever says little of the next.
-        let took_ms = now.since_ms(batch.opened_at).min(OUT_MAX_MS);
-        self.usual_ms = if self.usual_ms == 0 { took_ms } else { (3 * self.usual_ms + took_ms) / 4 };
+    /// If there is room for another call, whoever has waited longest makes it.
+    fn call_next(&self) {
+        if self.has_room()
+            && let Some(first) = self.waiting.borrow().front()
+        {
+            first.wake();
+        }
     }
 }
 
-impl Batch {
-    const fn new(now: Millis) -> Self {
-        Self {
-            opened_at: now,
-            begun_at: Cell::new(now),
-            questions: RefCell::new(Vec::new()),
-            bytes: Cell::new(0),
-            answers: RefCell::new(None),
-        }
-    }
-
-    fn has_room(&self, question: &[u8]) -> bool {
-        self.questions.borrow().len() < QUESTIONS_MAX && self.bytes.get() + question.len() <= BYTES_MAX
-    }
-
-    fn add(&self, question: &[u8]) -> usize {
-        self.bytes.set(self.bytes.get() + question.len());
-        let mut questions = self.questions.borrow_mut();
-        questions.push(question.to_vec());
-        questions.len() - 1
-    }
-
-    /// Whether its questions have left. It has at least one as soon as anybody can look at it.
-    fn is_sent(&self) -> bool {
-        self.questions.borrow().is_empty()
-    }
-
-    fn is_stale(&self, now: Millis) -> bool {
-        now.since_ms(self.opened_at) >= STALE_MS
-    }
-
-    fn seems_lost(&self, now: Millis) -> bool {
-        now.since_ms(self.begun_at.get()) >= LOST_MS
-    }
-
-    /// Whether nobody will send it but who asks; who asks undertakes to.
-    fn is_lost(&self, now: Millis) -> bool {
-        let lost = !self.is_sent() && self.seems_lost(now);
-        if lost {
-            self.begun_at.set(now);
-        }
-        lost
-    }
-
-    fn answer(&self, number: usize) -> Option<Result<Vec<u8>, Fault>> {
-        self.answers.borrow_mut().as_mut().map(|answers| match answers {
-            Ok(answers) => Ok(std::mem::take(&mut answers[number])),
-            Err(fault) => Err(fault.clone()),
-        })
-    }
-}
-
-/// Asks an object, in a batch where it is asked often. Nobody waits longer than `patience_ms`.
+/// Asks an object, together with others where many calls to it are out. Nobody waits longer than `patience_ms`.
 ///
 /// # Errors
 /// There is no answer.
 pub async fn send<C: Carrier>(
-    batches: &Batches,
-    carrier: &Rc<C>,
-    to: &Object,
-    question: &[u8],
-    patience_ms: u64,
-) -> Result<Vec<u8>, Fault> {
-    let turn = target(batches, to, |target| target.take_in(question, carrier.now(), batches.often));
-    match turn {
-        Turn::Alone => carry(&**carrier, to, vec![question.to_vec()], patience_ms).await.map(|mut answers| answers.remove(0)),
-        Turn::Together { batch, number, begins, usual_ms } => {
-            let undertake = || {
-                let (batches, sender, to, batch) = (Rc::clone(batches), Rc::clone(carrier), to.clone(), Rc::clone(&batch));
-                carrier.spawn(async move { dispatch(&batches, &*sender, &to, &batch, patience_ms).await });
-            };
-            if begins {
-                undertake();
-            }
-            look_for(&**carrier, &batch, number, usual_ms, patience_ms, undertake).await
-        }
-    }
-}
-
-fn target<R>(batches: &Batches, to: &Object, work: impl FnOnce(&mut Target) -> R) -> R {
-    work(batches.targets.borrow_mut().get_or_insert_with(to, Target::default))
-}
-
-async fn carry<C: Carrier>(carrier: &C, to: &Object, questions: Vec<Vec<u8>>, patience_ms: u64) -> Result<Vec<Vec<u8>>, Fault> {
-    within(carrier.pause(patience_ms), carrier.carry(to, questions)).await.unwrap_or(Err(Fault::TimedOut))
-}
-
-/// Sends a batch when it has gathered, and not before the one before is back.
-async fn dispatch<C: Carrier>(batches: &Batches, carrier: &C, to: &Object, batch: &Rc<Batch>, patience_ms: u64) {
-    let usual_ms = target(batches, to, |target| target.usual_ms);
-    carrier.pause(GATHER_MAX_MS.min(usual_ms / 3)).await;
-    while !batch.is_sent() && target(batches, to, |target| target.must_wait(batch, carrier.now())) {
-        carrier.pause(LOOK_MS).await;
-    }
-    let questions = batch.questions.take();
-    if questions.is_empty() {
-        return;
-    }
-    target(batches, to, |target| target.depart(batch, carrier.now()));
-    let answers = carry(carrier, to, questions, patience_ms).await;
-    target(batches, to, |target| target.arrive(batch, carrier.now()));
-    *batch.answers.borrow_mut() = Some(answers);
-}
-
-/// Looks for the answer to a question in a batch until it is there. If nobody sends the batch, whoever looks undertakes to.
-async fn look_for<C: Carrier>(
+    batches: &Asked,
     carrier: &C,
-    batch: &Batch,
-    number: usize,
-    usual_ms: u64,
+    to: &Object,
+    question: Vec<u8>,
     patience_ms: u64,
-    undertake: impl Fn(),
 ) -> Result<Vec<u8>, Fault> {
+    let target = Rc::clone(batches.targets.borrow_mut().get_or_insert_with(to, || Rc::new(Target::new(batches.calls_max))));
     let began = carrier.now();
-    let mut pause_ms = usual_ms.clamp(LOOK_MS, FIRST_LOOK_MAX_MS);
+    let own = Rc::new(Waiting { question: RefCell::new(question), ..Waiting::default() });
+    let mut sends = target.take_in(&own);
     loop {
-        carrier.pause(pause_ms).await;
-        if let Some(answer) = batch.answer(number) {
+        let left_ms = patience_ms.saturating_sub(carrier.now().since_ms(began));
+        if sends && !own.sent.get() {
+            dispatch(&target, carrier, to, left_ms).await;
+        } else {
+            let (bell, rung) = carrier.bell();
+            own.bell.set(Some(bell));
+            let wait_ms = if own.sent.get() { left_ms } else { left_ms.min(WAIT_MAX_MS) };
+            let _ = within(carrier.pause(wait_ms), rung).await;
+        }
+        if let Some(answer) = own.answer.take() {
             return answer;
         }
-        let now = carrier.now();
-        let waited_ms = now.since_ms(began);
-        if waited_ms >= patience_ms {
+        if carrier.now().since_ms(began) >= patience_ms {
             return Err(Fault::TimedOut);
         }
-        if batch.is_lost(now) {
-            undertake();
-        }
-        pause_ms = LOOK_MS.max(waited_ms / 8).min(patience_ms - waited_ms);
+        // It was woken to send, or nobody did for too long.
+        sends = true;
+    }
+}
+
+/// Sends for those who have waited longest, and tells them what came of it.
+async fn dispatch<C: Carrier>(target: &Target, carrier: &C, to: &Object, patience_ms: u64) {
+    let since = carrier.now();
+    let batch = target.depart(since);
+    // There may be more than go into a call.
+    target.call_next();
+    let questions = batch.iter().map(|waiting| waiting.question.take()).collect();
+    let answers = within(carrier.pause(patience_ms), carrier.carry(to, questions)).await.unwrap_or(Err(Fault::TimedOut));
+    target.arrive(since, carrier.now(), patience_ms);
+    target.call_next();
+    let answers: Vec<_> = match answers {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(fault) => vec![Err(fault); batch.len()],
+    };
+    for (waiting, answer) in batch.iter().zip(answers) {
+        waiting.answer.set(Some(answer));
+        waiting.wake();
     }
 }
 

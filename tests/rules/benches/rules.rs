@@ -10,13 +10,13 @@ const BATCH: u32 = 256;
 const HOLDS: u32 = 10_000;
 const ENTRIES: u32 = 4096;
 
-/// A batch of people who were never seen: looked up in a lane that is full, numbered by the queue, stored in the lane; and the
-/// three together. Lane and queue stay the same, batch after batch.
+/// A batch of people who were never seen: looked up in a lane with a million places, numbered by the queue, stored in the lane;
+/// and the three together.
 fn joins(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("joins");
     group.throughput(Throughput::Elements(BATCH.into()));
     let (mut lane, mut line) = (fixture::lane(), fixture::line());
-    let first = |seq: u64| (lane::KNOWN_MAX as u64 + 1) + seq * u64::from(BATCH);
+    let first = |seq: u64| fixture::LANE_PLACES + 1 + seq * u64::from(BATCH);
     let people = |seq: u64| -> Vec<_> {
         (first(seq)..first(seq + 1)).map(|number| lane::Command::Join(fixture::joiner(number))).collect()
     };
@@ -24,8 +24,8 @@ fn joins(criterion: &mut Criterion) {
     let look_up = |lane: &lane::Lane, people: &[lane::Command]| {
         people.iter().for_each(|join| drop(black_box(lane.decide(join, NOW))));
     };
-    // Sequences of the batches of the queue, and of those of the lane, which has stored one.
-    let (mut to_number, mut to_store) = (1_u64.., 2_u64..);
+    // Sequences of the batches of the queue, and of those of the lane, which has stored a thousand.
+    let (mut to_number, mut to_store) = (1_u64.., 1001_u64..);
     let next = |sequences: &mut std::ops::RangeFrom<u64>| sequences.next().expect("they have no end");
 
     let strangers = people(1);

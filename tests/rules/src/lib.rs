@@ -5,7 +5,7 @@ use domain::{
     hash::Hash128,
     id::{EventId, PaymentIntentId, ReservationKey, UserId},
     idempotency::Idempotency,
-    inventory::{self, Admission, Inventory, Wish},
+    inventory::{self, Admission, Inventory, Wish, effect::PUBLISH},
     lane,
     machine::Machine,
     money::Currency,
@@ -50,7 +50,7 @@ pub fn event(seats: u32) -> Event {
 /// # Panics
 /// The machine refuses.
 pub fn done<M: Machine>(machine: &mut M, command: &M::Command) -> M::Reply {
-    let decision = machine.decide(command, NOW).unwrap_or_else(|refusal| panic!("refused: {refusal:?}"));
+    let decision = machine.decide(command, NOW.into()).unwrap_or_else(|refusal| panic!("refused: {refusal:?}"));
     for change in &decision.changes {
         machine.apply(change);
     }
@@ -111,8 +111,8 @@ pub fn buy(inventory: &mut Inventory, number: u64, index: u32) {
     let reservation_id = intent.reservation_id();
     let (amount, currency, outcome) = (PRICE, Currency::KRW, payment::Outcome::Approved);
     done(inventory, &inventory::Command::Decided { idempotency, intent, reservation_id, amount, currency, outcome });
-    let owed = inventory.errands().map(|errand| errand.id).collect();
-    done(inventory, &inventory::Command::ErrandsDone(owed));
+    let owed: Vec<u64> = inventory.effects().iter().map(|pending| pending.id).filter(|id| *id != PUBLISH).collect();
+    owed.into_iter().for_each(|id| drop(done(inventory, &inventory::Command::Performed(id))));
 }
 
 /// The `index`th seat of the map.
@@ -192,26 +192,32 @@ pub fn joiner(number: u64) -> lane::Join {
     lane::Join { caller, key: Hash128(caller.0 ^ 1), fingerprint: Hash128(2), kid: 0, replaces: None }
 }
 
-/// A lane that knows its event, and as many callers as it keeps in memory.
+/// Places of a lane that is asked for speed and memory.
+pub const LANE_PLACES: u64 = 1_000_000;
+
+/// A lane that knows its event and a million callers.
 #[must_use]
 pub fn lane() -> lane::Lane {
     let mut lane = lane::Lane::default();
     done(&mut lane, &lane::Command::Configure(Box::new(event(10_000))));
-    done(&mut lane, &numbered(1, 1, lane::KNOWN_MAX as u64));
+    let batch = LANE_PLACES / 1000;
+    for seq in 0..1000 {
+        done(&mut lane, &numbered(seq + 1, seq * batch + 1, batch));
+    }
     lane
 }
 
-/// The rows of a batch that comes back: `joins` people from `first` on.
+/// The row of a batch that comes back: `joins` people from `first` on.
 ///
 /// # Panics
-/// Never: the rows are well-formed.
+/// Never: the row is well-formed.
 #[must_use]
 pub fn numbered(seq: u64, first: u64, joins: u64) -> lane::Command {
-    let placed = (first..first + joins).map(|number| {
+    let joiners = (first..first + joins).map(|number| {
         let join = joiner(number);
         let keys = serde_json::from_value(json!([[join.key, join.fingerprint]])).expect("they are keys");
-        let joined = lane::Joined { number, joined_at: NOW, kid: 0, position_hint: number };
-        lane::Placed { caller: join.caller, joined, keys }
+        lane::Joiner { caller: join.caller, kid: 0, keys }
     });
-    lane::Command::Numbered(lane::Numbered { nonce: 1, seq, placed: placed.collect(), left: vec![] })
+    let numbers = queue::Numbered { first, joined_at: NOW, position_hint: first };
+    lane::Command::Numbered(lane::Numbered { nonce: 1, seq, numbers, joiners: joiners.collect(), left: vec![] })
 }

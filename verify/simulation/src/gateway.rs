@@ -22,7 +22,7 @@ use protocol::{
     ask::{Fault, InventoryAsk, Object, PaymentAsk, QueueAsk, ask, ask_through},
     sale::{
         self, Gate,
-        batch::{self, Batches, Carrier},
+        batch::{self, Batches, Bell, Carrier},
         board,
         board::Boards,
     },
@@ -41,8 +41,8 @@ use crate::{node::Machine, world::World};
 pub(crate) const RECORD_TTL_MS: u64 = 300_000;
 /// The version of the key that signs tokens.
 pub(crate) const KID: u32 = 1;
-/// After how many questions in a short time an isolate asks together: fewer than on the platform, because fewer people come.
-const OFTEN: usize = 2;
+/// How many calls of an isolate to an object are out before questions wait: fewer than on the platform, because fewer people come.
+const CALLS_MAX: usize = 1;
 /// Envelopes that the reader of `sale-events` asks for at once.
 const FEED_PAGE: u32 = 20;
 /// How long a browser waits for an answer, in milliseconds.
@@ -84,8 +84,18 @@ impl Carrier for Machine {
         Platform::pause(self, ms)
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        Platform::spawn(self, task);
+    fn bell(&self) -> (Bell, impl Future<Output = ()>) {
+        let (ring, rung) = oneshot::channel();
+        let listen = async move {
+            if rung.await.is_err() {
+                // Nobody can ring it any more.
+                std::future::pending::<()>().await;
+            }
+        };
+        let ring = || {
+            let _ = ring.send(());
+        };
+        (Box::new(ring), listen)
     }
 
     fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> impl Future<Output = Result<Vec<Vec<u8>>, Fault>> {
@@ -112,7 +122,7 @@ pub(crate) struct Isolate {
 
 impl Isolate {
     fn new(life: u64) -> Self {
-        Self { life, boards: board::boards(), batches: batch::batches(OFTEN) }
+        Self { life, boards: board::boards(), batches: batch::batches(CALLS_MAX) }
     }
 }
 
@@ -206,14 +216,13 @@ impl Gate for Door {
 
     async fn ask<A: Serialize>(&self, object: &Object, question: &A) -> Result<Answer, No> {
         self.asked.set(self.asked.get() + 1);
-        let machine = Machine { world: self.world.clone(), object: None, life: self.isolate.life };
-        Ok(ask(&machine, object, "", question).await?)
+        Ok(ask(&machine_of(self), object, "", question).await?)
     }
 
     async fn ask_in_company<A: Serialize>(&self, object: &Object, question: &A) -> Result<Answer, No> {
         self.asked.set(self.asked.get() + 1);
-        let carrier = Rc::new(machine_of(self));
-        let send = async |body: &[u8]| batch::send(&self.isolate.batches, &carrier, object, body, PATIENCE_MS).await;
+        let carrier = machine_of(self);
+        let send = async |body: &[u8]| batch::send(&self.isolate.batches, &carrier, object, body.to_vec(), PATIENCE_MS).await;
         Ok(ask_through(send, "", question).await?)
     }
 

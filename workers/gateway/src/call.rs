@@ -2,18 +2,21 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::Future,
     rc::Rc,
 };
 
 use domain::{id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
 use protocol::{
     ask::{self, Fault, Object},
-    sale::batch::{self, Carrier},
+    sale::batch::{self, Bell, Carrier},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use shell::{clock, limit::within, promise::pause};
-use worker::{Context, D1Database, Env, Method};
+use shell::{
+    clock,
+    limit::within,
+    promise::{bell, pause},
+};
+use worker::{D1Database, Env, Method};
 
 use crate::{
     config::Config,
@@ -32,7 +35,6 @@ pub struct Call {
     /// As the platform gave it. Its body has been read where the route has one.
     pub request: Rc<Inbound>,
     pub env: Env,
-    pub ctx: Rc<Context>,
     pub config: Rc<Config>,
     pub route: Route,
     pub method: Method,
@@ -56,13 +58,7 @@ pub struct Call {
 /// with its key.
 const ASK_MAX_MS: u64 = 15_000;
 
-/// What a batch needs of the request that sends it.
-struct Carriage {
-    env: Env,
-    ctx: Rc<Context>,
-}
-
-impl Carrier for Carriage {
+impl Carrier for Call {
     fn now(&self) -> Millis {
         clock::now()
     }
@@ -71,8 +67,9 @@ impl Carrier for Carriage {
         pause(ms).await;
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.ctx.wait_until(task);
+    fn bell(&self) -> (Bell, impl Future<Output = ()>) {
+        let (ring, rung) = bell();
+        (Box::new(ring), rung)
     }
 
     async fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Fault> {
@@ -219,11 +216,10 @@ impl Call {
     /// As of [`Self::ask_object`].
     pub async fn ask_in_company<A: Serialize>(&self, object: &Object, ask: &A) -> Result<Answer, ApiError> {
         let traceparent = self.trace.traceparent();
-        let carrier = Rc::new(Carriage { env: self.env.clone(), ctx: Rc::clone(&self.ctx) });
         let began = clock::now();
         let send = async |question: &[u8]| {
             let left_ms = ASK_MAX_MS.saturating_sub(clock::now().since_ms(began));
-            batch::send(&isolate::batches(), &carrier, object, question, left_ms).await
+            batch::send(&isolate::batches(), self, object, question.to_vec(), left_ms).await
         };
         Ok(self.timed(object.binding(), ask::ask_through(send, &traceparent, ask)).await?)
     }

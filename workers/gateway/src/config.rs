@@ -12,6 +12,7 @@
 //! | `NEWCOMERS_MAX` | joins that an isolate serves at once | 2048 |
 //! | `RATE_LIMIT_RPS`, `RATE_LIMIT_BURST` | token bucket per caller; RPS 0 switches it off | 50, 2 × RPS |
 //! | `IDEMPOTENCY_TTL_SEC` | how long a record is kept | 300 |
+//! | `PAYMENT_PROVIDER` | who takes money: `simulator`; outside development only together with `ALLOW_SIMULATOR=yes` | none; the simulator in development |
 //! | `PAYMENT_DELAY_MS`, `PAYMENT_APPROVE_RATE` | the provider simulator | 2000, 0.8 |
 //! | `METRICS_TOKEN` | bearer that `/metrics` asks for | open |
 
@@ -149,6 +150,26 @@ pub struct RateLimit {
     pub burst: u32,
 }
 
+/// Who takes money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// Nobody: nothing can be paid.
+    None,
+    /// The built-in simulator, which approves whatever it is told to.
+    Simulator,
+}
+
+impl Provider {
+    /// Its name in the settings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Simulator => "simulator",
+        }
+    }
+}
+
 /// The settings, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -165,6 +186,7 @@ pub struct Config {
     /// Newcomers whom an isolate serves at once; at least 1.
     pub newcomers_max: u32,
     pub idempotency_ttl_ms: u64,
+    pub payment_provider: Provider,
     pub payment_delay_ms: u64,
     /// How many of 1000 intents the scenario `random` approves.
     pub payment_approve_permille: u32,
@@ -228,6 +250,20 @@ impl Config {
             problems.push("PAYMENT_APPROVE_RATE must be a number from 0 to 1".to_owned());
             800
         });
+        let payment_provider = match var("PAYMENT_PROVIDER").as_deref().map(str::trim) {
+            None if development => Provider::Simulator,
+            None => Provider::None,
+            Some("simulator") => {
+                if !development && var("ALLOW_SIMULATOR").as_deref() != Some("yes") {
+                    problems.push("PAYMENT_PROVIDER simulator needs ALLOW_SIMULATOR=yes outside development".to_owned());
+                }
+                Provider::Simulator
+            }
+            Some(_) => {
+                problems.push("PAYMENT_PROVIDER must be simulator, or not set".to_owned());
+                Provider::None
+            }
+        };
         let config = Self {
             development,
             jwt_secret,
@@ -238,6 +274,7 @@ impl Config {
             rate_limit: (rps > 0).then_some(RateLimit { rps, burst }),
             newcomers_max,
             idempotency_ttl_ms: u64::from(idempotency_ttl_sec) * 1000,
+            payment_provider,
             payment_delay_ms: u64::from(payment_delay_ms),
             payment_approve_permille,
             metrics_token: var("METRICS_TOKEN").as_deref().map(Secret::from),
@@ -408,6 +445,21 @@ mod tests {
         assert_eq!(production(&[]).expect("valid").rate_limit, Some(RateLimit { rps: 50, burst: 100 }));
         assert_eq!(production(&[("RATE_LIMIT_RPS", "0")]).expect("valid").rate_limit, None);
         assert!(production(&[("RATE_LIMIT_RPS", "many")]).is_err());
+    }
+
+    #[test]
+    fn outside_development_nobody_takes_money_unless_named() {
+        let provider = |vars: &[(&'static str, &'static str)]| production(vars).map(|config| config.payment_provider);
+        assert_eq!(provider(&[]), Ok(Provider::None));
+        let allowed = [("PAYMENT_PROVIDER", "simulator"), ("ALLOW_SIMULATOR", "yes")];
+        assert_eq!(provider(&allowed), Ok(Provider::Simulator));
+        for refused in
+            [[("PAYMENT_PROVIDER", "simulator"), ("ALLOW_SIMULATOR", "true")], [("PAYMENT_PROVIDER", "paypal"), allowed[1]]]
+        {
+            assert!(provider(&refused).is_err_and(|problems| problems[0].starts_with("PAYMENT_PROVIDER")), "{refused:?}");
+        }
+        let development = read(&[("ENVIRONMENT", "development")]).expect("nothing is needed");
+        assert_eq!(development.payment_provider, Provider::Simulator);
     }
 
     #[test]

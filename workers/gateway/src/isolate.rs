@@ -19,7 +19,7 @@ use crate::{
 };
 
 thread_local! {
-    static BATCHES: Batches = batch::batches(batch::OFTEN);
+    static BATCHES: Batches = batch::batches(batch::CALLS_MAX);
     static NEWCOMERS: RefCell<Option<Concurrency>> = const { RefCell::new(None) };
     static CONFIG: OnceCell<Result<Rc<Config>, Vec<String>>> = const { OnceCell::new() };
     static GRANTED: RefCell<Granted> = RefCell::default();

@@ -56,10 +56,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
     Context, Env, MessageBatch, Method, event,
     js_sys::{Reflect, global},
-    worker_sys::{
-        self,
-        web_sys::{Request, Response},
-    },
+    worker_sys::web_sys::{Request, Response},
 };
 
 pub use ::inventory::InventoryObject;
@@ -70,7 +67,7 @@ pub use ::webhook::WebhookObject;
 
 use crate::{
     call::{Call, Notes},
-    config::{Config, RateLimit},
+    config::{Config, Provider, RateLimit},
     error::{ApiError, Code},
     idempotency::Key,
     identity::{Identity, Presented},
@@ -79,7 +76,7 @@ use crate::{
     query::Query,
     rate_limit::Standing,
     reply::{Body, Frame, Reply},
-    route::{Access, BodyKind, Endpoint, KeyUse},
+    route::{Access, BodyKind, Endpoint, KeyUse, Route},
     trace::Trace,
 };
 
@@ -112,14 +109,15 @@ fn start() {
     let _ = Reflect::set(&global(), &"queueMicrotask".into(), &JsValue::UNDEFINED);
 }
 
-/// What the platform calls with every request. Most that is asked is known here and answered at once, without a promise.
+/// What the platform calls with every request. Most that is asked is known here and answered at once, without a promise. What is
+/// not goes on when its client is gone: others may wait for what it asks.
 ///
 /// # Errors
 /// None that is known: what goes wrong is answered.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env, ctx: worker_sys::Context) -> Result<JsValue, JsValue> {
+pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
     at_once_or_promised(async move {
-        let answer = match answer(Inbound::new(request), env, Context::new(ctx)).await {
+        let answer = match answer(Inbound::new(request), env).await {
             Ok(answer) => answer,
             Err(error) => {
                 worker::console_error!("{error}");
@@ -130,7 +128,7 @@ pub fn fetch(request: Request, env: Env, ctx: worker_sys::Context) -> Result<JsV
     })
 }
 
-async fn answer(request: Inbound, env: Env, ctx: Context) -> worker::Result<Response> {
+async fn answer(request: Inbound, env: Env) -> worker::Result<Response> {
     let request = Rc::new(request);
     let header = |name: &str| request.header(name);
     let address = header("CF-Connecting-IP");
@@ -153,7 +151,7 @@ async fn answer(request: Inbound, env: Env, ctx: Context) -> worker::Result<Resp
 
     let config = isolate::config(&env);
     let outcome = match &config {
-        Ok(config) => serve(&request, env, ctx, &mut arrival, config).await,
+        Ok(config) => serve(&request, env, &mut arrival, config).await,
         Err(problems) => Err(ApiError { cause: Some(problems.join("; ")), ..Code::Unavailable.into() }),
     };
     let (reply, cause) = match outcome {
@@ -186,15 +184,9 @@ async fn answer(request: Inbound, env: Env, ctx: Context) -> worker::Result<Resp
 }
 
 /// Path, method, room, rate limit, JWT, idempotency key, body, handler: each is looked at only when those before it were right.
-async fn serve(
-    request: &Rc<Inbound>,
-    env: Env,
-    ctx: Context,
-    arrival: &mut Arrival,
-    config: &Rc<Config>,
-) -> Result<Reply, ApiError> {
+async fn serve(request: &Rc<Inbound>, env: Env, arrival: &mut Arrival, config: &Rc<Config>) -> Result<Reply, ApiError> {
     let (path, query) = split(&arrival.url);
-    let route = routes::find(path).ok_or(Code::NotFound)?;
+    let route = routes::find(path).filter(|route| is_served(route, config)).ok_or(Code::NotFound)?;
     arrival.route = route.name;
     if arrival.method == Method::Options {
         return Ok(Reply::empty(204).with_header("Allow", route.allow()));
@@ -227,7 +219,6 @@ async fn serve(
     let body = read_body(endpoint.body, request).await?;
     let call = Call {
         env,
-        ctx: Rc::new(ctx),
         config: config.clone(),
         method: arrival.method.clone(),
         path: path.to_owned(),
@@ -241,11 +232,16 @@ async fn serve(
         route: route.clone(),
         request: request.clone(),
     };
-    let outcome = routes::dispatch(&route, call).await;
+    let outcome = routes::dispatch(&route, &call).await;
     if let (Some(newcomer), Ok(_)) = (newcomer, &outcome) {
         newcomer.answered();
     }
     outcome
+}
+
+/// Whether these settings have the route at all: only the simulator can be told to decide.
+fn is_served(route: &Route, config: &Config) -> bool {
+    config.payment_provider == Provider::Simulator || route.name != routes::PROCESS
 }
 
 /// Before anything that costs: who is turned away has to cost less than who is served.

@@ -42,7 +42,7 @@ pub async fn readyz(call: &Call) -> Result<Reply, ApiError> {
         missing.push("DB");
     }
     if missing.is_empty() {
-        return Ok(Reply::json(200, &json!({ "status": "ready" })));
+        return Ok(Reply::json(200, &json!({ "status": "ready", "payment": call.config.payment_provider.as_str() })));
     }
     let message = format!("Not ready: {} cannot be used.", missing.join(", "));
     Err(ApiError::new(Code::Unavailable, message).with_details(json!({ "missing": missing })))

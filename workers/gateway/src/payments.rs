@@ -26,7 +26,7 @@ use crate::{
     availability,
     call::{Call, required},
     catalogue,
-    config::Config,
+    config::{Config, Provider},
     error::{ApiError, Code},
     idempotency, objects, pages,
     reply::Reply,
@@ -63,9 +63,12 @@ impl IntentBody {
 /// POST `/payments/intent`.
 ///
 /// # Errors
-/// `RESERVATION_NOT_FOUND`, what the inventory refuses, or no answer.
+/// `RESERVATION_NOT_FOUND`, `UNAVAILABLE` without a provider, what the inventory refuses, or no answer.
 pub async fn intent(call: &Call) -> Result<Reply, ApiError> {
     let user = call.user()?.sub.clone();
+    if call.config.payment_provider == Provider::None {
+        return Err(ApiError::new(Code::Unavailable, "Nothing can be paid here: no payment provider is set."));
+    }
     let body: IntentBody = call.json()?;
     let plan = body.plan(&call.config)?;
     let reservation = ReservationId::parse(required("reservation_id", &body.reservation_id)?);

@@ -1,6 +1,11 @@
 //! The table of routes, and the match that leads to their handlers. A request is followed from here: the path to its
 //! route ([`find`]), the route and method to its handler ([`dispatch`]), the handler to its object.
 
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+};
+
 use worker::Method;
 
 use crate::{
@@ -21,6 +26,8 @@ use crate::{
     webhooks,
 };
 
+/// The route that tells the simulated provider what to decide; without it there is none.
+pub(crate) const PROCESS: &str = "/api/v1/payments/process";
 /// Most segments that a path of ours has.
 const SEGMENTS_MAX: usize = 6;
 
@@ -98,7 +105,7 @@ fn find_v1(segments: &[&str]) -> Option<Route> {
 
         ["payments" | "payment"] => route("/api/v1/payments", OWN, ""),
         ["payments" | "payment", "intent"] => route("/api/v1/payments/intent", OWN_KEYED, ""),
-        ["payments" | "payment", "process"] => route("/api/v1/payments/process", OWN_KEYED, ""),
+        ["payments" | "payment", "process"] => route(PROCESS, OWN_KEYED, ""),
         ["payments" | "payment", "webhook"] => route("/api/v1/payments/webhook", SIGNED, ""),
         ["payments" | "payment", id, "status"] => route("/api/v1/payments/{id}/status", OWN, id),
         ["payments" | "payment", id, "cancel"] => route("/api/v1/payments/{id}/cancel", OWN_KEYED, id),
@@ -120,70 +127,76 @@ fn route(name: &'static str, endpoints: &'static [Endpoint], id: &str) -> Option
     (named != id.is_empty()).then(|| Route { name, endpoints, id: named.then(|| id.to_owned()) })
 }
 
+/// What a handler comes to. Each is behind a pointer: as one future of all of them, each request would carry the state of the
+/// largest, and the compilers would see one function of 200 KB.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + 'a>>;
+
 /// Lets the route's handler answer. Method, limits, identity, key and body have been checked.
-///
-/// # Errors
-/// Whatever the handler says.
-pub async fn dispatch(route: &Route, call: Call) -> Result<Reply, ApiError> {
+#[must_use]
+pub fn dispatch<'a>(route: &Route, call: &'a Call) -> Answering<'a> {
     let method = if call.method == Method::Head { Method::Get } else { call.method.clone() };
     match (route.name.strip_prefix("/api/v1").unwrap_or(route.name), method) {
-        ("/auth/register", _) => auth::register(&call).await,
-        ("/auth/login", _) => auth::login(&call).await,
-        ("/auth/me", _) => auth::me(&call).await,
+        ("/auth/register", _) => Box::pin(auth::register(call)),
+        ("/auth/login", _) => Box::pin(auth::login(call)),
+        ("/auth/me", _) => Box::pin(auth::me(call)),
 
-        ("/queue/join", _) => queue::join(&call).await,
-        ("/queue/status", _) => queue::status(&call).await,
-        ("/queue/enter", _) => queue::enter(&call).await,
-        ("/queue/leave", Method::Delete) => queue::leave(&call).await,
-        ("/queue/leave", _) => Ok(queue::beacon()),
-        ("/queue/stats", _) => queue::stats(&call).await,
-        ("/queue/live", _) => live::place(&call).await,
+        ("/queue/join", _) => Box::pin(queue::join(call)),
+        ("/queue/status", _) => Box::pin(queue::status(call)),
+        ("/queue/enter", _) => Box::pin(queue::enter(call)),
+        ("/queue/leave", Method::Delete) => Box::pin(queue::leave(call)),
+        ("/queue/leave", _) => at_once(Ok(queue::beacon())),
+        ("/queue/stats", _) => Box::pin(queue::stats(call)),
+        ("/queue/live", _) => Box::pin(live::place(call)),
 
-        ("/events", _) => events::list(&call).await,
-        ("/events/{id}", _) => events::get(&call).await,
-        ("/events/{id}/availability", _) => events::availability(&call).await,
-        ("/events/{id}/seats", _) => events::seats(&call).await,
-        ("/events/{id}/live", _) => live::seats(&call).await,
+        ("/events", _) => Box::pin(events::list(call)),
+        ("/events/{id}", _) => Box::pin(events::get(call)),
+        ("/events/{id}/availability", _) => Box::pin(events::availability(call)),
+        ("/events/{id}/seats", _) => Box::pin(events::seats(call)),
+        ("/events/{id}/live", _) => Box::pin(live::seats(call)),
 
-        ("/reservations", Method::Post) => reservations::create(&call).await,
-        ("/reservations", _) => reservations::list(&call).await,
-        ("/reservations/{id}", Method::Delete) => reservations::cancel(&call).await,
-        ("/reservations/{id}", _) => reservations::get(&call).await,
-        ("/reservations/{id}/confirm", _) => reservations::confirm(&call).await,
-        ("/reservations/{id}/cancel", _) => reservations::cancel(&call).await,
-        ("/orders", _) => orders::list(&call).await,
-        ("/orders/{id}", _) => orders::get(&call).await,
-        ("/orders/{id}/refund", _) => orders::refund(&call).await,
+        ("/reservations", Method::Post) => Box::pin(reservations::create(call)),
+        ("/reservations", _) => Box::pin(reservations::list(call)),
+        ("/reservations/{id}", Method::Delete) => Box::pin(reservations::cancel(call)),
+        ("/reservations/{id}", _) => Box::pin(reservations::get(call)),
+        ("/reservations/{id}/confirm", _) => Box::pin(reservations::confirm(call)),
+        ("/reservations/{id}/cancel", _) => Box::pin(reservations::cancel(call)),
+        ("/orders", _) => Box::pin(orders::list(call)),
+        ("/orders/{id}", _) => Box::pin(orders::get(call)),
+        ("/orders/{id}/refund", _) => Box::pin(orders::refund(call)),
 
-        ("/payments", _) => payments::list(&call).await,
-        ("/payments/intent", _) => payments::intent(&call).await,
-        ("/payments/process", _) => payments::process(&call).await,
-        ("/payments/webhook", _) => payments::webhook(&call).await,
-        ("/payments/{id}/status", _) => payments::status(&call).await,
-        ("/payments/{id}/cancel", _) => payments::cancel(&call).await,
+        ("/payments", _) => Box::pin(payments::list(call)),
+        ("/payments/intent", _) => Box::pin(payments::intent(call)),
+        ("/payments/process", _) => Box::pin(payments::process(call)),
+        ("/payments/webhook", _) => Box::pin(payments::webhook(call)),
+        ("/payments/{id}/status", _) => Box::pin(payments::status(call)),
+        ("/payments/{id}/cancel", _) => Box::pin(payments::cancel(call)),
 
-        ("/admin/events/{id}", Method::Put) => admin::put_event(&call).await,
-        ("/admin/events/{id}", _) => admin::get_event(&call).await,
-        ("/admin/events/{id}/queue", _) => admin::set_queue(&call).await,
-        ("/admin/events/{id}/seats", _) => admin::set_seats(&call).await,
-        ("/admin/events/{id}/ledger", _) => admin::ledger(&call).await,
-        ("/admin/webhooks/{id}", Method::Put) => webhooks::put(&call).await,
-        ("/admin/webhooks/{id}", Method::Delete) => webhooks::delete(&call).await,
-        ("/admin/webhooks/{id}", _) => webhooks::get(&call).await,
-        ("/admin/dead-letters", _) => webhooks::dead_letters(&call).await,
-        ("/admin/dead-letters/{id}/redrive", _) => webhooks::redrive(&call).await,
+        ("/admin/events/{id}", Method::Put) => Box::pin(admin::put_event(call)),
+        ("/admin/events/{id}", _) => Box::pin(admin::get_event(call)),
+        ("/admin/events/{id}/queue", _) => Box::pin(admin::set_queue(call)),
+        ("/admin/events/{id}/seats", _) => Box::pin(admin::set_seats(call)),
+        ("/admin/events/{id}/ledger", _) => Box::pin(admin::ledger(call)),
+        ("/admin/webhooks/{id}", Method::Put) => Box::pin(webhooks::put(call)),
+        ("/admin/webhooks/{id}", Method::Delete) => Box::pin(webhooks::delete(call)),
+        ("/admin/webhooks/{id}", _) => Box::pin(webhooks::get(call)),
+        ("/admin/dead-letters", _) => Box::pin(webhooks::dead_letters(call)),
+        ("/admin/dead-letters/{id}/redrive", _) => Box::pin(webhooks::redrive(call)),
 
-        ("/healthz", _) => Ok(operations::healthz()),
-        ("/readyz", _) => operations::readyz(&call).await,
-        ("/version", _) => Ok(operations::version()),
-        ("/metrics", _) => operations::metrics(&call),
-        ("/problems/{name}", _) => operations::problem(&call),
-        ("/openapi.json", _) => Ok(contract::openapi()),
-        ("/docs", _) => Ok(contract::docs()),
-        ("/docs/app.js", _) => contract::asset("app.js"),
-        ("/docs/app.css", _) => contract::asset("app.css"),
-        _ => Err(Code::NotFound.into()),
+        ("/healthz", _) => at_once(Ok(operations::healthz())),
+        ("/readyz", _) => Box::pin(operations::readyz(call)),
+        ("/version", _) => at_once(Ok(operations::version())),
+        ("/metrics", _) => at_once(operations::metrics(call)),
+        ("/problems/{name}", _) => at_once(operations::problem(call)),
+        ("/openapi.json", _) => at_once(Ok(contract::openapi())),
+        ("/docs", _) => at_once(Ok(contract::docs())),
+        ("/docs/app.js", _) => at_once(contract::asset("app.js")),
+        ("/docs/app.css", _) => at_once(contract::asset("app.css")),
+        _ => at_once(Err(Code::NotFound.into())),
     }
+}
+
+fn at_once<'a>(answer: Result<Reply, ApiError>) -> Answering<'a> {
+    Box::pin(ready(answer))
 }
 
 #[cfg(test)]

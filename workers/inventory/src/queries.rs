@@ -164,7 +164,7 @@ fn of_user(
         serde_json::to_string(statuses)?.into(),
         integer_value(limit.into())?,
     ];
-    store.sql.rows(statement, bindings)?.iter().map(|row| json(row, 0)).collect()
+    store.sql().rows(statement, bindings)?.iter().map(|row| json(row, 0)).collect()
 }
 
 fn intents(event: &Event, reservations: &[Reservation], status: Option<&str>) -> Vec<IntentView> {
@@ -207,7 +207,7 @@ fn seat_states<'a>(inventory: &Inventory, event: &'a Event) -> SeatStates<'a> {
 
 pub(crate) fn ledger(store: &InventoryStore, after: u64, limit: u32) -> Result<LedgerPage> {
     let statement = "SELECT body FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?";
-    let rows = store.sql.rows(statement, vec![integer_value(after)?, integer_value(limit.into())?])?;
+    let rows = store.sql().rows(statement, vec![integer_value(after)?, integer_value(limit.into())?])?;
     let entries: Vec<Entry> = rows.iter().map(|row| json(row, 0)).collect::<Result<_>>()?;
     let full = entries.len() == limit as usize;
     let next_cursor = entries.last().filter(|_| full).map(|entry| entry.seq.to_string());
@@ -227,7 +227,7 @@ fn logged_before(store: &InventoryStore, last: u64, at: Millis) -> Result<u64> {
     let (mut older, mut newer) = (0, last + 1);
     while newer - older > 1 {
         let middle = older + (newer - older) / 2;
-        let rows = store.sql.rows("SELECT at FROM log WHERE sequence = ?", vec![integer_value(middle)?])?;
+        let rows = store.sql().rows("SELECT at FROM log WHERE sequence = ?", vec![integer_value(middle)?])?;
         // What is older than the log itself has no row.
         let logged_at = rows.first().map_or(Ok(0), |row| integer(row, 0))?;
         if logged_at < at.0 { older = middle } else { newer = middle }

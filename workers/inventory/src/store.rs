@@ -22,7 +22,7 @@ use domain::{
 use protocol::inventory::InventoryRows;
 use shell::{
     records,
-    sql::{Row, Sql, integer, integer_value, json, text},
+    sql::{Row, Schema, Sql, Tables, integer, integer_value, json, text},
 };
 use worker::Result;
 
@@ -31,8 +31,10 @@ use crate::{
     written::{CONSUMED, LAST_EFFECT, PUBLISHED, Written},
 };
 
-const MIGRATIONS: &[&str] = &[
-    "
+const SCHEMA: Schema = Schema {
+    version: 5,
+    tables: &[
+        "
     CREATE TABLE event (id INTEGER PRIMARY KEY CHECK (id = 0), body TEXT NOT NULL);
     CREATE TABLE reservations (
         key TEXT PRIMARY KEY, user_id TEXT NOT NULL, status TEXT NOT NULL, created_at INTEGER NOT NULL, body TEXT NOT NULL
@@ -40,15 +42,18 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX reservations_by_user ON reservations (user_id, created_at, key);
     CREATE INDEX reservations_taking ON reservations (status) WHERE status IN ('HOLD', 'CONFIRMED');
     CREATE TABLE taken (seat_id TEXT PRIMARY KEY, reservation TEXT NOT NULL) WITHOUT ROWID;
-    CREATE INDEX taken_by_reservation ON taken (reservation);
     CREATE TABLE blocked (seat_id TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE ledger (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
-    CREATE TABLE outbox (sequence INTEGER PRIMARY KEY, trace_id TEXT NOT NULL, body TEXT NOT NULL);
-    CREATE TABLE errands (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
+    CREATE TABLE log (sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL);
+    CREATE TABLE effects (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
     CREATE TABLE ended_admissions (number INTEGER PRIMARY KEY, ends_at INTEGER NOT NULL);
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 ",
-    records::SCHEMA,
+        records::SCHEMA,
+    ],
+    // From the first version that was deployed, whose tables held outbox and errands.
+    steps: &[
+        records::SCHEMA,
     // Made tables that the next one drops.
     "SELECT 1",
     "DROP TABLE IF EXISTS claims; DROP TABLE IF EXISTS merged",
@@ -63,36 +68,43 @@ const MIGRATIONS: &[&str] = &[
     UPDATE counters SET name = 'consumed' WHERE name = 'sent';
     UPDATE counters SET name = 'last_effect' WHERE name = 'last_errand';
     DROP INDEX taken_by_reservation;
+    UPDATE reservations SET body = json_set(body, '$.paid_by', (
+        SELECT key FROM json_each(body, '$.intents') WHERE value ->> 'status' IN ('APPROVED', 'REFUNDED') LIMIT 1
+    )) WHERE status IN ('CONFIRMED', 'REFUNDED');
 ",
-];
+    ],
+};
 
 /// Those of admissions that are over; memory forgets them earlier.
 const FORGET_ENDED: &str = "DELETE FROM ended_admissions WHERE ends_at <= (SELECT max(ends_at) FROM ended_admissions) - ?";
 
 /// Reads and writes the rows of one inventory.
 pub(crate) struct InventoryStore {
-    pub(crate) sql: Sql,
-    migrated: std::cell::Cell<bool>,
+    tables: Tables,
 }
 
 impl InventoryStore {
     pub(crate) const fn new(sql: Sql) -> Self {
-        Self { sql, migrated: std::cell::Cell::new(false) }
+        Self { tables: Tables::new(sql, &SCHEMA) }
+    }
+
+    pub(crate) const fn sql(&self) -> &Sql {
+        self.tables.sql()
     }
 
     /// A reservation by its key, in any status.
     pub(crate) fn reservation(&self, key: &str) -> Result<Option<Reservation>> {
-        let rows = self.sql.rows("SELECT body FROM reservations WHERE key = ?", vec![key.into()])?;
+        let rows = self.sql().rows("SELECT body FROM reservations WHERE key = ?", vec![key.into()])?;
         rows.first().map(|row| json(row, 0)).transpose()
     }
 
     fn counter(&self, name: &str) -> Result<u64> {
-        let rows = self.sql.rows("SELECT value FROM counters WHERE name = ?", vec![name.into()])?;
+        let rows = self.sql().rows("SELECT value FROM counters WHERE name = ?", vec![name.into()])?;
         rows.first().map_or(Ok(0), |row| integer(row, 0))
     }
 
     fn highest(&self, statement: &'static str) -> Result<u64> {
-        let rows = self.sql.rows(statement, vec![])?;
+        let rows = self.sql().rows(statement, vec![])?;
         rows.first().map_or(Ok(0), |row| integer(row, 0))
     }
 }
@@ -101,14 +113,14 @@ impl Store<Inventory> for InventoryStore {
     type Fault = worker::Error;
 
     fn load(&self) -> Result<(Inventory, Vec<Record>)> {
-        if !self.migrated.replace(true) {
-            self.sql.migrate(MIGRATIONS).inspect_err(|_| self.migrated.set(false))?;
+        if !self.tables.begin()? {
+            return Ok((Inventory::default(), vec![]));
         }
-        let bodies = |statement: &'static str| self.sql.rows(statement, vec![]);
+        let bodies = |statement: &'static str| self.sql().rows(statement, vec![]);
         let event = bodies("SELECT body FROM event")?;
         let taking = bodies("SELECT body FROM reservations WHERE status IN ('HOLD', 'CONFIRMED')")?;
         let blocked = bodies("SELECT seat_id FROM blocked")?;
-        self.sql.exec(FORGET_ENDED, vec![integer_value(ENDED_KEPT_MS)?])?;
+        self.sql().exec(FORGET_ENDED, vec![integer_value(ENDED_KEPT_MS)?])?;
         let ended = bodies("SELECT number, ends_at FROM ended_admissions ORDER BY number")?;
         let effects = bodies("SELECT body FROM effects")?;
         let last = bodies("SELECT sequence, at FROM log ORDER BY sequence DESC LIMIT 1")?;
@@ -128,11 +140,11 @@ impl Store<Inventory> for InventoryStore {
             consumed,
             last_effect: self.counter(LAST_EFFECT)?,
         });
-        Ok((inventory, records::load(&self.sql)?))
+        Ok((inventory, records::load(self.sql())?))
     }
 
     fn recall(&self, inventory: &mut Inventory, command: &Command) -> Result<()> {
-        if let Some(key) = inventory.missing(command)
+        if let Some(key) = inventory.missing(command).filter(|_| self.tables.are_made())
             && let Some(reservation) = self.reservation(&key.to_string())?
         {
             inventory.recall(reservation);
@@ -141,21 +153,20 @@ impl Store<Inventory> for InventoryStore {
     }
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
-        self.sql.transaction(|| {
-            Written::new(batch).save(&self.sql)?;
-            records::save(&self.sql, batch)
-        })
+        let mut statements = Written::new(batch).statements()?;
+        statements.extend(records::statements(batch)?);
+        self.tables.commit(statements, false)
     }
 
     fn recorded(&self, idempotency: &Idempotency) -> Result<Vec<u8>> {
-        records::body(&self.sql, idempotency)
+        records::body(self.sql(), idempotency)
     }
 }
 
 impl InventoryRows for InventoryStore {
     fn log(&self, after: u64, limit: u32) -> Result<Vec<(u64, String)>> {
         let statement = "SELECT sequence, body FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?";
-        let rows = self.sql.rows(statement, vec![integer_value(after)?, integer_value(limit.into())?])?;
+        let rows = self.sql().rows(statement, vec![integer_value(after)?, integer_value(limit.into())?])?;
         rows.iter().map(|row| Ok((integer(row, 0)?, text(row, 1)?.to_owned()))).collect()
     }
 

@@ -14,7 +14,7 @@ use domain::{
     machine::Batch,
     time::Millis,
 };
-use shell::sql::{Sql, json_value};
+use shell::sql::{ROWS_PER_STATEMENT, Statement, json_value, many};
 use worker::Result;
 
 /// Counter: the last envelope that the queue `sale-events` took.
@@ -81,26 +81,32 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// Writes it. Call it inside a transaction.
+    /// The statements that write it, for one transaction. A seat that two have violates the primary key and undoes the whole
+    /// commit.
     ///
     /// # Errors
-    /// Storage is broken, or a seat is taken by another reservation.
-    pub(crate) fn save(&self, sql: &Sql) -> Result<()> {
-        self.save_reservations(sql)?;
-        self.save_seats(sql)?;
+    /// A row cannot be written as JSON.
+    pub(crate) fn statements(&self) -> Result<Vec<Statement>> {
+        let mut statements = self.reservation_rows()?;
+        statements.extend(self.seat_rows()?);
         let ledger: Vec<_> = self.ledger.iter().map(|entry| (entry.seq, entry)).collect();
-        sql.exec_many("INSERT INTO ledger SELECT value ->> 0, value -> 1 FROM json_each(?)", &ledger)?;
+        let insert = "INSERT INTO ledger SELECT value ->> 0, value -> 1 FROM json_each(?)";
+        statements.extend(many(insert, &ledger, ROWS_PER_STATEMENT)?);
         let log: Vec<_> = self.log.iter().map(|envelope| (envelope.sequence, envelope.time.0, envelope)).collect();
-        sql.exec_many("INSERT INTO log SELECT value ->> 0, value ->> 1, value -> 2 FROM json_each(?)", &log)?;
-        self.save_effects(sql)?;
+        let insert = "INSERT INTO log SELECT value ->> 0, value ->> 1, value -> 2 FROM json_each(?)";
+        statements.extend(many(insert, &log, ROWS_PER_STATEMENT)?);
+        statements.extend(self.effect_rows()?);
         let ended: Vec<_> = self.ended.iter().collect();
-        sql.exec_many("INSERT OR REPLACE INTO ended_admissions SELECT value ->> 0, value ->> 1 FROM json_each(?)", &ended)?;
+        let insert = "INSERT OR REPLACE INTO ended_admissions SELECT value ->> 0, value ->> 1 FROM json_each(?)";
+        statements.extend(many(insert, &ended, ROWS_PER_STATEMENT)?);
         let counters: Vec<_> = self.counters.iter().collect();
-        sql.exec_many(RAISE_OR_SET, &counters)?;
-        self.rest.iter().try_for_each(|change| save_rare(sql, change))
+        statements.extend(many(RAISE_OR_SET, &counters, ROWS_PER_STATEMENT)?);
+        let rare = self.rest.iter().map(|change| rare(change));
+        statements.extend(rare.collect::<Result<Vec<_>>>()?.into_iter().flatten());
+        Ok(statements)
     }
 
-    fn save_reservations(&self, sql: &Sql) -> Result<()> {
+    fn reservation_rows(&self) -> Result<Vec<Statement>> {
         let row = |(key, (reservation, _)): (&ReservationKey, &(&'a Reservation, bool))| {
             let Reservation { user, status, created_at, .. } = *reservation;
             (key.to_string(), user.as_str(), status.as_str(), *created_at, *reservation)
@@ -108,47 +114,51 @@ impl<'a> Written<'a> {
         let rows: Vec<_> = self.reservations.iter().map(row).collect();
         let statement = "INSERT OR REPLACE INTO reservations
             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value -> 4 FROM json_each(?)";
-        sql.exec_many(statement, &rows)
+        many(statement, &rows, ROWS_PER_STATEMENT)
     }
 
-    fn save_effects(&self, sql: &Sql) -> Result<()> {
+    fn effect_rows(&self) -> Result<Vec<Statement>> {
         let performed: Vec<_> = self.effects.iter().filter(|(_, owed)| owed.is_none()).map(|(id, _)| id).collect();
-        sql.exec_many("DELETE FROM effects WHERE id IN (SELECT value FROM json_each(?))", &performed)?;
+        let delete = "DELETE FROM effects WHERE id IN (SELECT value FROM json_each(?))";
+        let mut statements = many(delete, &performed, ROWS_PER_STATEMENT)?;
         let owed: Vec<_> = self.effects.values().flatten().map(|pending| (pending.id, pending)).collect();
-        sql.exec_many("INSERT OR REPLACE INTO effects SELECT value ->> 0, value -> 1 FROM json_each(?)", &owed)
+        let insert = "INSERT OR REPLACE INTO effects SELECT value ->> 0, value -> 1 FROM json_each(?)";
+        statements.extend(many(insert, &owed, ROWS_PER_STATEMENT)?);
+        Ok(statements)
     }
 
     /// Seats that were given back go first: another reservation of the same commit may have taken them since. A seat that
     /// two have violates the primary key and undoes the whole commit.
-    fn save_seats(&self, sql: &Sql) -> Result<()> {
+    fn seat_rows(&self) -> Result<Vec<Statement>> {
         let has_seats = |reservation: &Reservation| !reservation.seat_ids.is_empty();
         let moved = || self.reservations.iter().filter(|(_, (reservation, moved))| *moved && has_seats(reservation));
         let free = moved().filter(|(_, (reservation, _))| !reservation.status.takes_seats());
         let free: Vec<_> = free.map(|(key, (reservation, _))| (key.to_string(), &reservation.seat_ids)).collect();
         let statement = "DELETE FROM taken WHERE (seat_id, reservation) IN (SELECT seat.value, row.value ->> 0
             FROM json_each(?) AS row, json_each(row.value, '$[1]') AS seat)";
-        sql.exec_many(statement, &free)?;
+        let mut statements = many(statement, &free, ROWS_PER_STATEMENT)?;
         let taken = moved().filter(|(_, (reservation, _))| reservation.status.takes_seats());
         let taken: Vec<_> = taken.map(|(key, (reservation, _))| (key.to_string(), &reservation.seat_ids)).collect();
         let statement = "INSERT INTO taken SELECT seat.value, row.value ->> 0
             FROM json_each(?) AS row, json_each(row.value, '$[1]') AS seat
             WHERE NOT EXISTS (SELECT 1 FROM taken WHERE seat_id = seat.value AND reservation = row.value ->> 0)";
-        sql.exec_many(statement, &taken)
+        statements.extend(many(statement, &taken, ROWS_PER_STATEMENT)?);
+        Ok(statements)
     }
 }
 
-fn save_rare(sql: &Sql, change: &Change) -> Result<()> {
-    match change {
-        Change::Configured(event) => sql.exec("INSERT OR REPLACE INTO event VALUES (0, ?)", vec![json_value(event)?]),
+fn rare(change: &Change) -> Result<Option<Statement>> {
+    Ok(match change {
+        Change::Configured(event) => Some(("INSERT OR REPLACE INTO event VALUES (0, ?)", vec![json_value(event)?])),
         Change::Blocked(entry) => {
             let statement = if entry.kind == EntryType::Blocked {
                 "INSERT OR IGNORE INTO blocked SELECT value FROM json_each(?)"
             } else {
                 "DELETE FROM blocked WHERE seat_id IN (SELECT value FROM json_each(?))"
             };
-            sql.exec(statement, vec![json_value(&entry.seat_ids)?])
+            Some((statement, vec![json_value(&entry.seat_ids)?]))
         }
         // Gathered by table.
-        _ => Ok(()),
-    }
+        _ => None,
+    })
 }

@@ -3,156 +3,159 @@
 //! | Table | A row is |
 //! |---|---|
 //! | `event` | the event as configured, once |
-//! | `stored` | nonce and sequence of the last batch, once |
-//! | `places` | a caller's place; the unique caller is the last guard of one place each |
-
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeSet,
-};
+//! | `batches` | a batch of the queue: its places, and those that were given up ([`domain::lane::row`]) |
+//! | `keys` | all keys of a place, where it was joined with more than one |
 
 use domain::{
-    hash::Hash128,
     idempotency::{Idempotency, Record},
-    lane::{Change, Command, Joined, Lane, Placed},
+    lane::{
+        Change, Command, Keys, Lane, Numbered, Placed,
+        row::{self, Row as BatchRow},
+    },
     machine::{Batch, Machine, Store},
+    queue,
     time::Millis,
 };
-use shell::sql::{Row, Sql, integer, integer_value, json, json_value};
-use worker::{Error, Result};
+use shell::sql::{Row, Schema, Sql, Statement, Tables, blob, integer, integer_value, json, json_value, many, optional_text};
+use worker::{Error, Result, SqlStorageValue};
 
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE event (id INTEGER PRIMARY KEY CHECK (id = 0), body TEXT NOT NULL);
-    CREATE TABLE stored (id INTEGER PRIMARY KEY CHECK (id = 0), nonce INTEGER NOT NULL, seq INTEGER NOT NULL);
-    CREATE TABLE places (
-        number INTEGER PRIMARY KEY, caller TEXT NOT NULL UNIQUE, joined_at INTEGER NOT NULL, kid INTEGER NOT NULL,
-        position_hint INTEGER NOT NULL, keys TEXT NOT NULL
-    );
-"];
+const SCHEMA: Schema = Schema {
+    version: 2,
+    tables: &["
+        CREATE TABLE event (id INTEGER PRIMARY KEY CHECK (id = 0), body TEXT NOT NULL);
+        CREATE TABLE batches (
+            first INTEGER PRIMARY KEY, nonce INTEGER NOT NULL, seq INTEGER NOT NULL, joined_at INTEGER NOT NULL,
+            position_hint INTEGER NOT NULL, given_up TEXT NOT NULL, callers BLOB NOT NULL, requests BLOB NOT NULL
+        );
+        CREATE TABLE keys (number INTEGER PRIMARY KEY, keys TEXT NOT NULL);
+    "],
+    // There was a row for each place; each becomes a batch of its own.
+    steps: &["
+        CREATE TABLE batches (
+            first INTEGER PRIMARY KEY, nonce INTEGER NOT NULL, seq INTEGER NOT NULL, joined_at INTEGER NOT NULL,
+            position_hint INTEGER NOT NULL, given_up TEXT NOT NULL, callers BLOB NOT NULL, requests BLOB NOT NULL
+        );
+        CREATE TABLE keys (number INTEGER PRIMARY KEY, keys TEXT NOT NULL);
+        INSERT INTO batches SELECT number, 0, 0, joined_at, position_hint, '[]', unhex(caller),
+            unhex((keys ->> 0 ->> 0) || (keys ->> 0 ->> 1) || printf('%08x', kid)) FROM places;
+        INSERT INTO keys SELECT number, keys FROM places WHERE json_array_length(keys) > 1;
+        INSERT INTO batches SELECT -seq, nonce, seq, 0, 0, '[]', x'', x'' FROM stored;
+        DROP TABLE places;
+        DROP TABLE stored;
+    "],
+};
 
-/// Rows that go into one statement: each is at most 700 bytes, a parameter at most 2 MB.
-const PLACES_PER_STATEMENT: usize = 2000;
-/// Callers of whom it is known that they have a row, 8 bytes each and as much again for the tree. With more, or in a lane
-/// that has lived before, each unknown caller is looked for in the table.
-const CALLERS_MAX: usize = 200_000;
+/// Rows that are read at once: each has at most 64 KB of callers and 40 KB of places that were given up.
+const ROWS_PER_READ: usize = 64;
+/// Rows that go into one statement: each is at most 600 bytes, a parameter at most 2 MB.
+const KEYED_PER_STATEMENT: usize = 2000;
 
 /// Reads and writes the rows of one lane.
 pub(crate) struct LaneStore {
-    sql: Sql,
-    migrated: Cell<bool>,
-    /// A digest of every caller that has a row, while that is known.
-    callers: RefCell<Option<BTreeSet<u64>>>,
+    tables: Tables,
 }
 
 impl LaneStore {
     pub(crate) const fn new(sql: Sql) -> Self {
-        Self { sql, migrated: Cell::new(false), callers: RefCell::new(None) }
+        Self { tables: Tables::new(sql, &SCHEMA) }
     }
 
-    /// Whether this caller certainly has no row.
-    fn is_new(&self, caller: Hash128) -> bool {
-        self.callers.borrow().as_ref().is_some_and(|callers| !callers.contains(&digest(caller)))
-    }
-
-    fn note_callers(&self, changes: &[Change]) {
-        let mut known = self.callers.borrow_mut();
-        let Some(callers) = known.as_mut() else { return };
-        callers.extend(changes.iter().filter_map(|change| match change {
-            Change::Placed(Placed { caller, .. }) => Some(digest(*caller)),
-            _ => None,
-        }));
-        if callers.len() > CALLERS_MAX {
-            *known = None;
-        }
-    }
-
-    fn place(&self, caller: Hash128) -> Result<Option<Placed>> {
-        let statement = "SELECT number, joined_at, kid, position_hint, keys FROM places WHERE caller = ?";
-        let placed = |row: &Row| {
-            let joined = Joined {
-                number: integer(row, 0)?,
-                joined_at: Millis(integer(row, 1)?),
-                kid: u32::try_from(integer(row, 2)?).map_err(|error| Error::from(error.to_string()))?,
-                position_hint: integer(row, 3)?,
-            };
-            Ok(Placed { caller, joined, keys: json(row, 4)? })
-        };
-        self.sql.rows(statement, vec![caller.to_string().into()])?.first().map(placed).transpose()
-    }
-
-    fn save_changes(&self, changes: &[Change]) -> Result<()> {
-        let mut placed = Vec::new();
-        let mut forgotten = Vec::new();
-        for change in changes {
-            match change {
-                Change::Configured(event) => {
-                    self.sql.exec("INSERT OR REPLACE INTO event VALUES (0, ?)", vec![json_value(event)?])?;
-                }
-                Change::Stored { nonce, seq } => {
-                    let row = vec![integer_value(*nonce)?, integer_value(*seq)?];
-                    self.sql.exec("INSERT OR REPLACE INTO stored VALUES (0, ?, ?)", row)?;
-                }
-                Change::Placed(Placed { caller, joined, keys }) => {
-                    placed.push((joined.number, caller, joined.joined_at, joined.kid, joined.position_hint, keys));
-                }
-                Change::Forgotten { number } => forgotten.push(*number),
+    /// Everything but what was asked: that is read where it matters.
+    fn load_batches(&self, lane: &mut Lane) -> Result<()> {
+        let statement = "SELECT first, nonce, seq, given_up, callers FROM batches WHERE first > ? ORDER BY first LIMIT 64";
+        let mut after = SqlStorageValue::Integer(i64::from(i32::MIN));
+        loop {
+            let rows = self.tables.sql().rows(statement, vec![after])?;
+            for row in &rows {
+                // That of a batch without places is below zero.
+                let first = integer(row, 0).unwrap_or_default();
+                let left: Vec<u64> = json(row, 3)?;
+                lane.restore((integer(row, 1)?, integer(row, 2)?), (first..).zip(row::callers(blob(row, 4)?)), &left);
+            }
+            match rows.last().and_then(|row| row.first()) {
+                Some(last) if rows.len() == ROWS_PER_READ => after = last.clone(),
+                _ => return Ok(()),
             }
         }
-        for placed in placed.chunks(PLACES_PER_STATEMENT) {
-            let statement = "INSERT OR REPLACE INTO places
-                SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-                    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
-                FROM json_each(?)";
-            self.sql.exec(statement, vec![json_value(&placed)?])?;
-        }
-        if !forgotten.is_empty() {
-            let statement = "DELETE FROM places WHERE number IN (SELECT value FROM json_each(?))";
-            self.sql.exec(statement, vec![json_value(&forgotten)?])?;
-        }
-        Ok(())
+    }
+
+    fn place(&self, number: u64) -> Result<Placed> {
+        // The last row that does not begin behind it, and in it only what is there of this place.
+        let statement = "
+            SELECT first, joined_at, position_hint, substr(callers, 16 * (?1 - first) + 1, 16),
+                substr(requests, 36 * (?1 - first) + 1, 36), (SELECT keys FROM keys WHERE number = ?1)
+            FROM batches WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+        let rows = self.tables.sql().rows(statement, vec![integer_value(number)?])?;
+        let placed = |row: &Row| {
+            let numbers =
+                queue::Numbered { first: integer(row, 0)?, joined_at: Millis(integer(row, 1)?), position_hint: integer(row, 2)? };
+            let keys = optional_text(row, 5)?.map(|keys| serde_json::from_slice::<Keys>(keys.as_bytes())).transpose()?;
+            Ok::<_, Error>(row::place(&numbers, number, blob(row, 3)?, blob(row, 4)?, keys))
+        };
+        let found = rows.first().map(placed).transpose()?.flatten();
+        found.ok_or_else(|| Error::from(format!("place {number} has no row")))
     }
 }
 
-/// Enough of a caller to tell that a row is not theirs.
-const fn digest(caller: Hash128) -> u64 {
-    caller.0 as u64
+fn batch_row(batch: &Numbered) -> Result<Statement> {
+    let BatchRow { first, nonce, seq, joined_at, position_hint, left, callers, requests } = BatchRow::of(batch);
+    let row = vec![
+        SqlStorageValue::try_from_i64(first)?,
+        integer_value(nonce)?,
+        integer_value(seq)?,
+        integer_value(joined_at.0)?,
+        integer_value(position_hint)?,
+        json_value(&left)?,
+        callers.into(),
+        requests.into(),
+    ];
+    // Not OR REPLACE: a place is given once.
+    Ok(("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row))
+}
+
+/// What a commit writes: one row where a batch is stored that nobody joined with two keys.
+fn statements<'a>(changes: impl Iterator<Item = &'a Change>) -> Result<Vec<Statement>> {
+    let (mut statements, mut keyed) = (vec![], vec![]);
+    for change in changes {
+        match change {
+            Change::Configured(event) => {
+                statements.push(("INSERT OR REPLACE INTO event VALUES (0, ?)", vec![json_value(event)?]))
+            }
+            Change::Stored(batch) => {
+                statements.push(batch_row(batch)?);
+                keyed.extend(batch.keyed());
+            }
+            Change::Keyed { number, keys } => keyed.push((*number, keys)),
+        }
+    }
+    let keys = "INSERT OR REPLACE INTO keys SELECT value ->> 0, value -> 1 FROM json_each(?)";
+    statements.extend(many(keys, &keyed, KEYED_PER_STATEMENT)?);
+    Ok(statements)
 }
 
 impl Store<Lane> for LaneStore {
     type Fault = Error;
 
     fn load(&self) -> Result<(Lane, Vec<Record>)> {
-        if !self.migrated.get() {
-            self.sql.migrate(MIGRATIONS)?;
-            self.migrated.set(true);
-        }
         let mut lane = Lane::default();
-        if let Some(row) = self.sql.rows("SELECT body FROM event", vec![])?.first() {
+        if !self.tables.begin()? {
+            return Ok((lane, vec![]));
+        }
+        if let Some(row) = self.tables.sql().rows("SELECT body FROM event", vec![])?.first() {
             lane.apply(&Change::Configured(json(row, 0)?));
         }
-        if let Some(row) = self.sql.rows("SELECT nonce, seq FROM stored", vec![])?.first() {
-            lane.apply(&Change::Stored { nonce: integer(row, 0)?, seq: integer(row, 1)? });
-        }
-        let empty = self.sql.rows("SELECT 1 FROM places LIMIT 1", vec![])?.is_empty();
-        *self.callers.borrow_mut() = empty.then(BTreeSet::new);
+        self.load_batches(&mut lane)?;
         Ok((lane, vec![]))
     }
 
     fn recall(&self, lane: &mut Lane, command: &Command) -> Result<()> {
         let Command::Join(join) = command else { return Ok(()) };
-        if lane.remembers(join.caller) || self.is_new(join.caller) {
-            return Ok(());
-        }
-        if let Some(placed) = self.place(join.caller)? {
-            lane.remember(&placed);
-        }
-        Ok(())
+        lane.recall(join.caller, |number| self.place(number))
     }
 
     fn save(&self, batch: &Batch<'_, Change>) -> Result<()> {
-        // Noted before it is certain: a caller too many is looked for in vain, one too few would get a second place.
-        batch.steps.iter().for_each(|step| self.note_callers(&step.changes));
-        self.sql.transaction(|| batch.steps.iter().try_for_each(|step| self.save_changes(&step.changes)))
+        let may_wait = batch.changes().all(|change| matches!(change, Change::Configured(_)));
+        self.tables.commit(statements(batch.changes())?, may_wait)
     }
 
     fn recorded(&self, _record_scope: &Idempotency) -> Result<Vec<u8>> {

@@ -12,3 +12,10 @@ export function settle(promise, id, settled) {
 export function call_after(ms, id, settled) {
   return setTimeout(settled, ms, id, true);
 }
+
+/** Calls `settled` with `id` when what is returned is called, by whatever request: in the request that this one is. */
+export function hang(id, settled) {
+  const { promise, resolve } = Promise.withResolvers();
+  promise.then(() => settled(id, true));
+  return resolve;
+}

@@ -12,13 +12,14 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use js_sys::{Promise, futures::future_to_promise};
+use js_sys::{Function, Promise, futures::future_to_promise};
 use wasm_bindgen::{JsValue, prelude::Closure, prelude::wasm_bindgen};
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
     fn settle(promise: &Promise, id: u32, settled: &Closure<dyn Fn(u32, bool, JsValue)>);
     fn call_after(ms: i32, id: u32, settled: &Closure<dyn Fn(u32, bool, JsValue)>) -> f64;
+    fn hang(id: u32, settled: &Closure<dyn Fn(u32, bool, JsValue)>) -> Function;
 }
 
 #[wasm_bindgen]
@@ -56,25 +57,35 @@ fn settled(id: u32, kept: bool, value: JsValue) {
 struct Callback(Option<u32>);
 
 impl Callback {
+    /// Begins at once, though nobody waits yet.
+    fn begun<T>(begin: impl FnOnce(u32, &Closure<dyn Fn(u32, bool, JsValue)>) -> T) -> (Self, T) {
+        let id = Self::next(Waker::noop());
+        (Self(Some(id)), SETTLED.with(|settled| begin(id, settled)))
+    }
+
+    fn next(waker: &Waker) -> u32 {
+        let id = LAST.get().wrapping_add(1);
+        LAST.set(id);
+        WAITING.with_borrow_mut(|waiting| waiting.insert(id, Stage::Pending(waker.clone())));
+        id
+    }
+
     /// What it was called with; `begin` sees to it that it will be called.
     fn poll(
         &mut self,
         context: &Context<'_>,
         begin: impl FnOnce(u32, &Closure<dyn Fn(u32, bool, JsValue)>),
     ) -> Poll<Result<JsValue, JsValue>> {
-        let pending = || Stage::Pending(context.waker().clone());
         let Some(id) = self.0 else {
-            let id = LAST.get().wrapping_add(1);
-            LAST.set(id);
+            let id = Self::next(context.waker());
             self.0 = Some(id);
-            WAITING.with_borrow_mut(|waiting| waiting.insert(id, pending()));
             SETTLED.with(|settled| begin(id, settled));
             return Poll::Pending;
         };
         WAITING.with_borrow_mut(|waiting| match waiting.remove(&id) {
             Some(Stage::Settled(outcome)) => Poll::Ready(outcome),
             _ => {
-                waiting.insert(id, pending());
+                waiting.insert(id, Stage::Pending(context.waker().clone()));
                 Poll::Pending
             }
         })
@@ -140,6 +151,30 @@ impl Drop for Pause {
         if let Some(timer) = self.timer {
             clear_timeout(timer);
         }
+    }
+}
+
+/// Is over when its bell was rung. Dropped, it does not hear it.
+#[derive(Debug)]
+#[must_use = "nobody listens until it is awaited"]
+pub struct Rung(Callback);
+
+/// A bell that any request can ring, and what it wakes this one by. Whoever wakes a future by its waker has it go on in
+/// their own name, with their I/O; a promise settled by another request goes on in the request that made it.
+pub fn bell() -> (impl FnOnce(), Rung) {
+    let (callback, ring) = Callback::begun(hang);
+    let ring = move || {
+        // It settles a promise, which cannot fail.
+        let _ = ring.call0(&JsValue::UNDEFINED);
+    };
+    (ring, Rung(callback))
+}
+
+impl Future for Rung {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(context, |_, _| ()).map(|_| ())
     }
 }
 

@@ -8,7 +8,7 @@ use domain::{
 };
 use worker::{Error, Result};
 
-use crate::sql::{Sql, integer, integer_value, text};
+use crate::sql::{ROWS_PER_STATEMENT, Sql, Statement, integer, integer_value, many, text};
 
 /// The table; put it into the first migration of a store. It has a row id: scopes are random, and long rows in a random order would
 /// each need a page of their own; so only the index does.
@@ -36,17 +36,27 @@ pub fn load(sql: &Sql) -> Result<Vec<Record>> {
 /// # Errors
 /// Storage is broken.
 pub fn save<C>(sql: &Sql, batch: &Batch<'_, C>) -> Result<()> {
+    statements(batch)?.into_iter().try_for_each(|(statement, bindings)| sql.exec(statement, bindings))
+}
+
+/// What `batch` says of records, for the commit of the effect.
+///
+/// # Errors
+/// An answer is no text.
+pub fn statements<C>(batch: &Batch<'_, C>) -> Result<Vec<Statement>> {
+    let mut statements: Vec<Statement> = vec![];
     if let Some(now) = batch.purge_records_at {
-        sql.exec("DELETE FROM idempotency WHERE expires_at <= ?", vec![integer_value(now.0)?])?;
+        statements.push(("DELETE FROM idempotency WHERE expires_at <= ?", vec![integer_value(now.0)?]));
     }
     let rows = batch.records().map(|(record, body)| {
         let body = std::str::from_utf8(body).map_err(|error| Error::from(error.to_string()))?;
         Ok((record.scope.to_string(), record.fingerprint.to_string(), record.expires_at, body))
     });
     let rows = rows.collect::<Result<Vec<_>>>()?;
-    let statement = "INSERT OR REPLACE INTO idempotency
+    let insert = "INSERT OR REPLACE INTO idempotency
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
-    sql.exec_many(statement, &rows)
+    statements.extend(many(insert, &rows, ROWS_PER_STATEMENT)?);
+    Ok(statements)
 }
 
 /// The recorded answer.

@@ -1,6 +1,9 @@
 //! SQLite storage of an object: schema versions, one transaction, and rows as values.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use js_sys::{Array, JsString};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
@@ -51,10 +54,110 @@ impl std::fmt::Debug for Sql {
 
 /// Rows that one statement takes at most: a parameter may have 2 MB, and a row of ours has a few KB. Longer ones, a list of
 /// blocked seats, are rare; a commit with so many of them that they do not fit fails as a whole.
-const ROWS_PER_STATEMENT: usize = 64;
+pub const ROWS_PER_STATEMENT: usize = 64;
 
 /// One row, in the order of the selected columns.
 pub type Row = Vec<SqlStorageValue>;
+
+/// A statement with what is bound to it.
+pub type Statement = (&'static str, Vec<SqlStorageValue>);
+
+/// The tables of an object.
+#[derive(Debug)]
+pub struct Schema {
+    /// Their version.
+    pub version: usize,
+    /// Makes all of them.
+    pub tables: &'static [&'static str],
+    /// Each brings older tables one version further, the last one to this version. Never changed once it was deployed.
+    pub steps: &'static [&'static str],
+}
+
+/// The tables of one object, made with its first commit: so that this is one flush.
+#[derive(Debug)]
+pub struct Tables {
+    sql: Sql,
+    schema: &'static Schema,
+    made: Cell<bool>,
+    /// What waits for a commit that makes the tables.
+    waiting: RefCell<Vec<Statement>>,
+}
+
+impl Tables {
+    /// The tables in this storage.
+    #[must_use]
+    pub const fn new(sql: Sql, schema: &'static Schema) -> Self {
+        Self { sql, schema, made: Cell::new(false), waiting: RefCell::new(vec![]) }
+    }
+
+    /// Where the tables are.
+    #[must_use]
+    pub const fn sql(&self) -> &Sql {
+        &self.sql
+    }
+
+    /// Whether they are made: before the first commit there is nothing to look in.
+    #[must_use]
+    pub fn are_made(&self) -> bool {
+        self.made.get()
+    }
+
+    /// Whether there are any to load from; they have this version then. What waited is forgotten.
+    ///
+    /// # Errors
+    /// Storage is broken, or was written by a newer version.
+    pub fn begin(&self) -> Result<bool> {
+        self.waiting.take();
+        if !self.made.get() {
+            let version = self.sql.version()?;
+            if version == 0 {
+                return Ok(false);
+            }
+            let missing = later(self.schema.steps, self.schema.version, version)?;
+            if !missing.is_empty() {
+                self.sql.run_all(make(missing, self.schema.version)?)?;
+            }
+            self.made.set(true);
+        }
+        Ok(true)
+    }
+
+    /// Runs all statements or none, once [`Self::begin`] was called. Without tables yet, what `may_wait` is written with what
+    /// comes next: an event of which nothing was told but that it is known is told again where it was lost.
+    ///
+    /// # Errors
+    /// SQLite refused one; nothing was written.
+    pub fn commit(&self, statements: Vec<Statement>, may_wait: bool) -> Result<()> {
+        if self.made.get() {
+            return self.sql.run_all(statements);
+        }
+        if may_wait {
+            self.waiting.borrow_mut().extend(statements);
+            return Ok(());
+        }
+        let mut all = make(self.schema.tables, self.schema.version)?;
+        all.extend(self.waiting.take());
+        all.extend(statements);
+        self.sql.run_all(all)?;
+        self.made.set(true);
+        Ok(())
+    }
+}
+
+/// The steps that tables of `version` lack.
+fn later(steps: &'static [&'static str], newest: usize, version: usize) -> Result<&'static [&'static str]> {
+    let missing = newest.checked_sub(version).and_then(|missing| steps.len().checked_sub(missing));
+    missing.map(|done| &steps[done..]).ok_or_else(|| Error::from(format!("schema version {version} is not one of this build's")))
+}
+
+/// Runs `steps` and notes the version that they lead to.
+fn make(steps: &[&'static str], version: usize) -> Result<Vec<Statement>> {
+    let table = "CREATE TABLE IF NOT EXISTS schema_version (id INTEGER PRIMARY KEY CHECK (id = 0), version INTEGER NOT NULL)";
+    let mut statements: Vec<Statement> = vec![(table, vec![])];
+    statements.extend(steps.iter().map(|step| (*step, vec![])));
+    statements.push(("INSERT OR REPLACE INTO schema_version VALUES (0, ?)", vec![integer_value(version as u64)?]));
+    Ok(statements)
+}
 
 impl Sql {
     /// The storage of the object with this state.
@@ -70,30 +173,31 @@ impl Sql {
     ///
     /// # Errors
     /// Storage is broken, or was written by a newer version.
-    pub fn migrate(&self, migrations: &[&'static str]) -> Result<()> {
-        self.exec(
-            "CREATE TABLE IF NOT EXISTS schema_version (id INTEGER PRIMARY KEY CHECK (id = 0), version INTEGER NOT NULL)",
-            vec![],
-        )?;
+    pub fn migrate(&self, migrations: &'static [&'static str]) -> Result<()> {
+        let version = self.version()?;
+        let missing = later(migrations, migrations.len(), version)?;
+        if missing.is_empty() { Ok(()) } else { self.run_all(make(missing, migrations.len())?) }
+    }
+
+    /// The version of the tables; 0 where there are none.
+    fn version(&self) -> Result<usize> {
+        // Asked before: naming a table that is not there is an error. Nothing is written by asking.
+        if self.rows("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'", vec![])?.is_empty() {
+            return Ok(0);
+        }
         let rows = self.rows("SELECT version FROM schema_version", vec![])?;
-        let version =
-            rows.first().map_or(Ok(0), |row| usize::try_from(integer(row, 0)?).map_err(|e| Error::from(e.to_string())))?;
-        if version > migrations.len() {
-            return Err(Error::from(format!("schema version {version} is newer than this build")));
+        rows.first().map_or(Ok(0), |row| usize::try_from(integer(row, 0)?).map_err(|error| Error::from(error.to_string())))
+    }
+
+    /// Runs statements so that either all of them have an effect or none.
+    ///
+    /// # Errors
+    /// SQLite refused one; nothing was written.
+    pub fn run_all(&self, mut statements: Vec<Statement>) -> Result<()> {
+        if statements.len() == 1 {
+            return statements.drain(..).try_for_each(|(statement, bindings)| self.exec(statement, bindings));
         }
-        if version == migrations.len() {
-            return Ok(());
-        }
-        self.transaction(|| {
-            for migration in &migrations[version..] {
-                self.exec(migration, vec![])?;
-            }
-            let newest = integer_value(migrations.len() as u64)?;
-            self.exec(
-                "INSERT INTO schema_version VALUES (0, ?) ON CONFLICT (id) DO UPDATE SET version = excluded.version",
-                vec![newest],
-            )
-        })
+        self.transaction(|| statements.drain(..).try_for_each(|(statement, bindings)| self.exec(statement, bindings)))
     }
 
     /// Runs `work` so that either all of its statements have an effect or none.
@@ -117,7 +221,9 @@ impl Sql {
     /// # Errors
     /// SQLite refused it.
     pub fn exec_many<T: serde::Serialize>(&self, statement: &'static str, rows: &[T]) -> Result<()> {
-        rows.chunks(ROWS_PER_STATEMENT).try_for_each(|rows| self.exec(statement, vec![json_value(&rows)?]))
+        many(statement, rows, ROWS_PER_STATEMENT)?
+            .into_iter()
+            .try_for_each(|(statement, bindings)| self.exec(statement, bindings))
     }
 
     /// Runs one statement for its rows.
@@ -136,6 +242,14 @@ impl Sql {
         let bindings: Array = bindings.into_iter().map(JsValue::from).collect();
         self.sql.exec(&statement, &bindings).map_err(Error::from)
     }
+}
+
+/// A statement whose one parameter is a JSON array of rows, as often as they need and not at all without any.
+///
+/// # Errors
+/// They cannot be written as JSON.
+pub fn many<T: serde::Serialize>(statement: &'static str, rows: &[T], rows_each: usize) -> Result<Vec<Statement>> {
+    rows.chunks(rows_each).map(|rows| Ok((statement, vec![json_value(&rows)?]))).collect()
 }
 
 fn mismatch(column: usize, wanted: &str) -> Error {

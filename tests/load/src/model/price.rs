@@ -15,9 +15,7 @@ const GB_SECOND: f64 = 12.50e-6;
 const ROW_WRITTEN: f64 = 1.00e-6;
 const OBJECT_GB: f64 = 0.128;
 const PEOPLE: f64 = 1e6;
-/// A place is a row with an index beside it.
-const ROWS_A_JOIN: f64 = 2.0;
-/// Rows that the queue writes for a batch: counters, the lane's answer.
+/// Rows that are written for a batch: the lane's places, the queue's counters with its answer.
 const ROWS_A_BATCH: f64 = 2.0;
 
 /// How a million people wait.
@@ -47,7 +45,7 @@ impl Bill {
             ("Worker processor time", (PEOPLE + statuses) * times.gateway / 1000.0 * CPU_MS),
             ("object requests: joins, batches, boards", (PEOPLE + batches + boards) * OBJECT_REQUEST),
             ("object duration: lanes, queue, inventory", (lanes as f64 + 2.0) * open_s * OBJECT_GB * GB_SECOND),
-            ("rows written: places, batches", (PEOPLE * ROWS_A_JOIN + batches * ROWS_A_BATCH) * ROW_WRITTEN),
+            ("rows written: batches", batches * ROWS_A_BATCH * ROW_WRITTEN),
         ])
     }
 

@@ -96,6 +96,6 @@ fn main() {
     row("a queue of 1000000 places", bytes, places, "place");
 
     let (lane, bytes) = kept(fixture::lane);
-    row("a lane's table, as large as it gets", bytes, domain::lane::KNOWN_MAX as u64, "place");
+    row(&format!("a lane of {} places", fixture::LANE_PLACES), bytes, fixture::LANE_PLACES, "place");
     drop(lane);
 }

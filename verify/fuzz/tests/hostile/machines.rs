@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 
 use domain::{
+    effect::Pending,
     event::{Event, EventBody},
     id::ReservationKey,
     idempotency::{Idempotency, Record},
@@ -208,29 +209,32 @@ fn a_queue_answers_everything_and_stays_whole() {
 
 #[test]
 fn a_payment_answers_everything_and_stays_whole() {
-    use payment::Command;
+    use payment::{Command, simulator::Effect};
     survives::<PaymentRows, PaymentAsk>(
         Target::new("payment-histories").constant(512 * 1024),
         &payment_asks(),
         |_| {},
         |live, ask| {
             let answer = match ask {
-                PaymentAsk::Instruct(instruction) => live.ask(&Command::Instruct(instruction)),
-                PaymentAsk::Process { user, action, idempotency } => {
-                    match live.ask(&Command::Decide { user: user.clone(), action }) {
+                PaymentAsk::Instruct { intent, instruction } => live.ask(&Command::Instruct { intent, instruction }),
+                PaymentAsk::Process { intent, user, action, idempotency } => {
+                    match live.ask(&Command::Decide { intent: intent.clone(), user: user.clone(), action }) {
                         refused @ Answer::Refused(_) => refused,
-                        Answer::Granted { .. } => live.ask(&Command::Settle { user, idempotency }),
+                        Answer::Granted { .. } => live.ask(&Command::Settle { intent, user, idempotency }),
                     }
                 }
-                PaymentAsk::Status { user } => return Verdict::accepted(live.look(|payment| payment.status(&user).is_ok())),
+                PaymentAsk::Status { intent, user } => live.ask(&Command::Look { intent, user }),
             };
             let now = live.now;
-            if let Some(webhook) = live.look(|payment| payment.due_webhook(now)) {
+            let due = live.look(|simulator| simulator.effects().due(now).next().cloned());
+            if let Some(Pending { effect: Effect::Report(webhook), .. }) = due {
                 serde_json::to_vec(&webhook.body).expect("a webhook is plain data with text keys");
-                live.ask(&Command::WebhookResult { attempt: webhook.attempt, delivered: now.0 % 2 == 0 });
+                let intent = webhook.body.data.payment_intent_id.clone();
+                let told = (now.0 % 2 == 0).then(|| webhook.body.kind.status());
+                live.ask(&Command::Reported { intent: intent.clone(), attempt: webhook.attempt, told });
+                let (captured, refunded) = live.look(|simulator| simulator.find(&intent).expect("it was reported").money());
+                assert!(refunded == 0 || refunded == captured);
             }
-            let (captured, refunded) = live.look(payment::Payment::money);
-            assert!(refunded == 0 || refunded == captured);
             verdict(&answer)
         },
     );

@@ -124,12 +124,13 @@ fn inventory_commands(n: u64) -> Vec<inventory::Command> {
         Command::CancelIntent { intent, user: user.clone(), idempotency: other(5) },
         Command::Refund { key, user, idempotency: other(6) },
         Command::EndAdmission(admission),
-        Command::Block { block: vec![format!("A-1-{n}"), "A-1-6".to_owned()], unblock: vec![] },
-        Command::Block { block: vec![], unblock: vec!["A-1-6".to_owned()] },
+        Command::Block { actor: "admin".to_owned(), block: vec![format!("A-1-{n}"), "A-1-6".to_owned()], unblock: vec![] },
+        Command::Block { actor: "admin".to_owned(), block: vec![], unblock: vec!["A-1-6".to_owned()] },
         Command::Tick,
-        Command::ErrandsDone(vec![n]),
-        Command::ErrandsFailed(vec![n]),
-        Command::Sent { through: n },
+        Command::Performed(n),
+        Command::Failed(n),
+        Command::Published { through: n },
+        Command::Consumed { through: n },
     ]
 }
 
@@ -143,10 +144,13 @@ fn inventory_queries(n: u64) -> Vec<inventory::Query> {
         Query::Order { key, user: user.clone() },
         Query::Reservations { user: user.clone(), status: status.clone(), before, limit: 51 },
         Query::Orders { user: user.clone(), before, limit: 51 },
+        Query::Intent { intent: intent_id(n), user: user.clone() },
         Query::Intents { user, reservation: Some(key), status, before, limit: 51 },
         Query::Availability,
         Query::Seats,
         Query::Ledger { after: n, limit: 200 },
+        Query::Feed { after: n, limit: 200 },
+        Query::LoggedBefore(START),
         Query::Stock,
         Query::Figures,
     ]
@@ -187,8 +191,9 @@ pub(crate) fn lane_asks() -> Vec<Value> {
 }
 
 pub(crate) fn payment_asks() -> Vec<Value> {
+    let instruct = |instruction| PaymentAsk::Instruct { intent: intent_id(1), instruction };
     let open = |scenario, delay_ms| {
-        PaymentAsk::Instruct(Instruction::Open(Terms {
+        instruct(Instruction::Open(Terms {
             intent_id: intent_id(1),
             reservation_id: reservation_id(1),
             user_id: user(1),
@@ -199,7 +204,6 @@ pub(crate) fn payment_asks() -> Vec<Value> {
         }))
     };
     let order_id = OrderId { event_id: event_id(), key: key(1) };
-    let instruct = PaymentAsk::Instruct;
     written([
         open(Scenario::Approve, 2000),
         open(Scenario::Random, 0),
@@ -211,9 +215,9 @@ pub(crate) fn payment_asks() -> Vec<Value> {
         instruct(Instruction::Refund),
         instruct(Instruction::Cancel),
         instruct(Instruction::Fail { reason: "declined".to_owned() }),
-        PaymentAsk::Process { user: user(1), action: Action::Approve, idempotency: idempotency(1) },
-        PaymentAsk::Process { user: user(1), action: Action::Fail, idempotency: idempotency(2) },
-        PaymentAsk::Status { user: user(1) },
+        PaymentAsk::Process { intent: intent_id(1), user: user(1), action: Action::Approve, idempotency: idempotency(1) },
+        PaymentAsk::Process { intent: intent_id(1), user: user(1), action: Action::Fail, idempotency: idempotency(2) },
+        PaymentAsk::Status { intent: intent_id(1), user: user(1) },
     ])
 }
 

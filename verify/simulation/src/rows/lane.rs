@@ -2,9 +2,11 @@ use std::collections::BTreeMap;
 
 use domain::{
     event::Event,
-    hash::Hash128,
     invariants::{Verdict, Witness},
-    lane::{Change, Command, Lane, Placed},
+    lane::{
+        Change, Command, Keys, Lane, Placed,
+        row::{Row, callers},
+    },
     machine::Machine,
     time::Millis,
 };
@@ -16,21 +18,14 @@ use super::{Rows, reread};
 #[derive(Clone, Debug, Default)]
 pub struct LaneRows {
     event: Option<Box<Event>>,
-    stored: Option<(u64, u64)>,
-    places: BTreeMap<u64, Placed>,
-    /// Unique: the last guard of one place each.
-    callers: BTreeMap<Hash128, u64>,
+    batches: BTreeMap<i64, Row>,
+    keys: BTreeMap<u64, Keys>,
 }
 
 impl LaneRows {
-    fn place(&mut self, placed: &Placed) {
-        let number = placed.joined.number;
-        if let Some(old) = self.callers.insert(placed.caller, number).filter(|old| *old != number) {
-            self.places.remove(&old);
-        }
-        if let Some(old) = self.places.insert(number, placed.clone()).filter(|old| old.caller != placed.caller) {
-            self.callers.remove(&old.caller);
-        }
+    fn place(&self, number: u64) -> Option<Placed> {
+        let (_, row) = self.batches.range(..=i64::try_from(number).ok()?).next_back()?;
+        row.place(number, self.keys.get(&number).map(reread))
     }
 }
 
@@ -40,31 +35,33 @@ impl Rows for LaneRows {
     fn load(&self) -> Lane {
         let mut lane = Lane::default();
         self.event.iter().for_each(|event| lane.apply(&Change::Configured(reread(event))));
-        self.stored.iter().for_each(|(nonce, seq)| lane.apply(&Change::Stored { nonce: *nonce, seq: *seq }));
+        for row in self.batches.values() {
+            let first = u64::try_from(row.first).unwrap_or_default();
+            lane.restore((row.nonce, row.seq), (first..).zip(callers(&row.callers)), &row.left);
+        }
         lane
     }
 
     fn write(&mut self, change: &Change) -> Result<(), String> {
         match change {
             Change::Configured(event) => self.event = Some(event.clone()),
-            Change::Placed(placed) => self.place(placed),
-            Change::Forgotten { number } => {
-                if let Some(placed) = self.places.remove(number) {
-                    self.callers.remove(&placed.caller);
+            Change::Stored(batch) => {
+                let row = Row::of(batch);
+                if self.batches.contains_key(&row.first) {
+                    return Err(format!("place {} is in a row already", row.first));
                 }
+                self.batches.insert(row.first, row);
+                self.keys.extend(batch.keyed().map(|(number, keys)| (number, keys.clone())));
             }
-            Change::Stored { nonce, seq } => self.stored = Some((*nonce, *seq)),
+            Change::Keyed { number, keys } => drop(self.keys.insert(*number, keys.clone())),
         }
         Ok(())
     }
 
     fn recall(&self, lane: &mut Lane, command: &Command) {
         let Command::Join(join) = command else { return };
-        if lane.remembers(join.caller) {
-            return;
-        }
-        let found = self.callers.get(&join.caller).and_then(|number| self.places.get(number));
-        found.into_iter().for_each(|placed| lane.remember(&reread(placed)));
+        let read = |number| self.place(number).ok_or("a place that was stored has a row");
+        lane.recall(join.caller, read).expect("every place of the index is in the rows");
     }
 
     fn testify(witness: &mut Witness, object: &Object, changes: &[Change], _now: Millis) -> Verdict {

@@ -47,7 +47,7 @@ export const newSection = (at: number): SectionDraft => ({
 
 export const newDraft = (): Draft => ({
   id: '', nameKo: '', nameEn: '', venueKo: '', venueEn: '', starts: '', opens: '', closes: '', hold: '60', perReservation: '10', perUser: '10',
-  admit: '50', burst: '100', active: '2000', window: '90', stay: '180', lanes: '4', sections: [newSection(0)],
+  admit: '50', burst: '100', active: '2000', window: '90', stay: '180', lanes: '1', sections: [newSection(0)],
 });
 
 const both = (text: Text): { ko: string; en: string } => (typeof text === 'string' ? { ko: text, en: text } : text);

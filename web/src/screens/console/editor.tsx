@@ -133,7 +133,7 @@ function Files({ draft, body, load }: { draft: Draft; body: NewEvent; load: (dra
   const read = async (file: File | undefined): Promise<void> => {
     try {
       const { event_id = '', ...event } = JSON.parse(await file!.text());
-      load(draftOf({ ...event, event_id, version: 0, venue: event.venue ?? '', queue: { admit_per_sec: 50, burst: 100, max_active: 2000, entry_window_sec: 90, admission_ttl_sec: 180, lanes: 4, paused: false, ...event.queue }, hold_ttl_sec: event.hold_ttl_sec ?? 60, max_seats_per_reservation: event.max_seats_per_reservation ?? 10, max_seats_per_user: event.max_seats_per_user ?? 10, sections: event.sections.map((section: { id: string; name?: unknown; rows?: unknown }) => ({ ...section, name: section.name ?? section.id, kind: section.rows ? 'seated' : 'general' })) }));
+      load(draftOf({ ...event, event_id, version: 0, venue: event.venue ?? '', queue: { admit_per_sec: 50, burst: 100, max_active: 2000, entry_window_sec: 90, admission_ttl_sec: 180, lanes: 1, paused: false, ...event.queue }, hold_ttl_sec: event.hold_ttl_sec ?? 60, max_seats_per_reservation: event.max_seats_per_reservation ?? 10, max_seats_per_user: event.max_seats_per_user ?? 10, sections: event.sections.map((section: { id: string; name?: unknown; rows?: unknown }) => ({ ...section, name: section.name ?? section.id, kind: section.rows ? 'seated' : 'general' })) }));
       setBad(false);
     } catch {
       setBad(true);
