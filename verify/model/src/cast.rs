@@ -1,4 +1,4 @@
-//! The objects of a sale and the witness, by number: what each of them does when it is asked, computed once.
+//! The machines of a sale and the witness, by number: what they are asked, what they owe, what is known of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,27 +6,28 @@ use std::{
 };
 
 use domain::{
+    effect::{Effects, Pending},
     event::{Event, EventBody},
     hash::Hash128,
-    id::{EventId, OrderId, PaymentIntentId, ReservationId, ReservationKey, UserId},
+    id::{OrderId, PaymentIntentId, ReservationKey, UserId},
     idempotency::Idempotency,
-    invariants::Witness,
-    inventory::{Admission, Change as InventoryChange, Command as InventoryCommand, Wish, errand::Duty},
+    invariants::{Verdict, Witness},
+    inventory::{
+        Admission, Change, Command, Inventory, Wish,
+        effect::{Effect, PUBLISH},
+    },
     machine::Machine,
     money::{Amount, Currency},
-    payment::{
-        Action, Change as PaymentChange, Command as PaymentCommand, Instruction, Outcome as Word, Plan, StatusReply, WebhookType,
-    },
+    payment::{self, Action, Instruction, Outcome as Word, Simulator, Status, Webhook, WebhookType},
     time::Millis,
 };
-use protocol::ask::Object as Address;
-use simulation::rows::{InventoryRows, PaymentRows, Rows};
+use simulation::rows::{InventoryRows, PaymentRows};
 
 use crate::{
-    object::{Fault, Outcome, Shelf, StorageFlaw, text_digest},
+    part::{Fault, Part, Said, StorageFlaw, event_id, text_digest},
     scenario::{Flaw, HOLD_SEC, Scenario},
     search::Broken,
-    step::{Buyer, Request, Slot},
+    step::{Ask, Buyer, Came, Message, Request, Side, Slot},
 };
 
 /// When the sale opens.
@@ -35,95 +36,173 @@ const START: Millis = Millis(1_795_262_400_000);
 const PRICE: Amount = 100;
 /// How long keys and webhook ids are known: beyond the last instant of every scenario.
 const KEY_TTL_MS: u64 = 3_600_000;
-/// Time between the instants behind a scenario's last one, in seconds: no intent takes longer to decide.
-const LATER_SEC: u64 = 120;
 /// How long admissions last, in seconds: beyond the last instant of every scenario.
 const ADMISSION_SEC: u64 = 3600;
+/// Envelopes of one batch, so that there is more than one.
+const BATCH_MAX: u64 = 2;
 
-/// What the inventory is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum InventoryAsk {
-    /// By a buyer.
-    Request(Request),
-    /// By a provider: an intent, and which word.
-    Decided(Slot, u8),
-    /// These errands are done, a bit each.
-    Done(u32),
-    /// These failed.
-    Failed(u32),
-    /// The outbox was taken up to here.
-    Sent(u64),
-    /// What is due.
-    Due,
+/// An effect, apart from when it is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owed {
+    /// The inventory's to the provider.
+    Pay {
+        /// Its id.
+        id: u64,
+        /// About which intent.
+        intent: PaymentIntentId,
+        /// What to do with it.
+        instruction: Instruction,
+    },
+    /// The inventory's to the queue `sale-events`.
+    Publish {
+        /// The first envelope.
+        first: u8,
+        /// The last one.
+        last: u8,
+    },
+    /// The provider's to the inventory.
+    Report(Box<Webhook>),
 }
 
-/// What a payment is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PaymentAsk {
-    /// To carry out the instruction of an errand.
-    Instruct(u8),
-    /// To approve or decline now.
-    Decide(bool),
-    /// To note how try number so was answered.
-    Result(u32, bool),
-    /// To capture, by nobody who may.
-    Capture,
-    /// What is due.
-    Due,
+impl Owed {
+    /// Whose it is.
+    #[must_use]
+    pub const fn side(&self) -> Side {
+        match self {
+            Self::Pay { .. } | Self::Publish { .. } => Side::Inventory,
+            Self::Report(_) => Side::Provider,
+        }
+    }
+
+    /// The intent that it is about; none where it is about the log.
+    #[must_use]
+    pub fn intent(&self) -> Option<&PaymentIntentId> {
+        match self {
+            Self::Pay { intent, .. } => Some(intent),
+            Self::Publish { .. } => None,
+            Self::Report(webhook) => Some(&webhook.body.data.payment_intent_id),
+        }
+    }
+
+    /// Whether the other is performed one after this: the sides order by the same key.
+    #[must_use]
+    pub fn is_in_line_with(&self, other: &Self) -> bool {
+        self.side() == other.side() && self.intent() == other.intent()
+    }
+
+    /// What whoever performs it tells the machine: what the actors of `protocol` do.
+    fn performed(&self, came: Came) -> AnyCommand {
+        let inventory = match (self, came) {
+            (Self::Report(webhook), _) => {
+                let told = if let Came::Told(status) = came { Some(Status::ALL[usize::from(status)]) } else { None };
+                let intent = webhook.body.data.payment_intent_id.clone();
+                return AnyCommand::Provider(payment::Command::Reported { intent, attempt: webhook.attempt, told });
+            }
+            (Self::Pay { id, .. }, Came::Failed) => Command::Failed(*id),
+            (Self::Pay { id, .. }, _) => Command::Performed(*id),
+            (Self::Publish { .. }, Came::Failed) => Command::Failed(PUBLISH),
+            (Self::Publish { last, .. }, _) => Command::Published { through: u64::from(*last) },
+        };
+        AnyCommand::Inventory(inventory)
+    }
+
+    /// What came of it, by the receiver's answer.
+    #[must_use]
+    pub fn came(&self, said: &Said) -> Came {
+        match (self, said) {
+            (Self::Report(webhook), Said::Granted { status, .. }) => {
+                let told = status.unwrap_or_else(|| webhook.body.kind.status());
+                let number = (0..).zip(Status::ALL).find(|(_, status)| *status == told);
+                Came::Told(number.expect("it is one of all").0)
+            }
+            (_, Said::Granted { .. }) => Came::Performed,
+            (_, Said::Refused(_) | Said::Nothing) => Came::Failed,
+        }
+    }
 }
 
-/// What the actor around an inventory sees of it.
-#[derive(Clone, Debug)]
-pub struct InventoryFacts {
-    /// Errands in order: their number here, their id, how often they failed.
-    pub errands: Vec<(u8, u64, u32)>,
-    /// When a hold ends.
+/// A command to one of the machines.
+enum AnyCommand {
+    Inventory(Command),
+    Provider(payment::Command),
+}
+
+impl AnyCommand {
+    fn inventory(self) -> Command {
+        let Self::Inventory(command) = self else { unreachable!("it is for the provider") };
+        command
+    }
+
+    fn provider(self) -> payment::Command {
+        let Self::Provider(command) = self else { unreachable!("it is for the inventory") };
+        command
+    }
+}
+
+/// What a state of a machine shows to what is around it.
+#[derive(Debug)]
+pub struct Facts {
+    /// The effects that are the first of their key, and when they are due.
+    pub heads: Vec<(u16, Millis)>,
+    /// When something changes by time alone.
     pub deadline: Option<Millis>,
-    /// The last notification, where the outbox is not empty.
-    pub unsent: Option<u64>,
-    /// The id of the next errand.
-    pub next_errand: u64,
+    /// Whether something is owed that is performed at once.
+    pub owes_at_once: bool,
+    /// How each intent stands, at the provider.
+    pub statuses: Vec<Option<Status>>,
+    /// The machine after it lost its memory.
+    pub reloaded: u32,
 }
 
-/// What the actor around a payment sees of it.
-#[derive(Clone, Debug)]
-pub struct PaymentFacts {
-    /// When it decides by itself.
-    pub deadline: Option<Millis>,
-    /// The webhook that is to be sent: which try, and which word.
-    pub report: Option<(u32, u8)>,
-    /// How it stands, once opened.
-    pub status: Option<StatusReply>,
+/// What a machine did.
+pub struct Did {
+    /// The machine afterwards.
+    pub object: u32,
+    /// The witness afterwards.
+    pub witness: u32,
+    /// Commits before the answer.
+    pub saves: u8,
+    /// The answer.
+    pub said: Said,
 }
 
-type InventoryOutcome = Rc<Outcome<InventoryChange>>;
-type PaymentOutcome = Rc<Outcome<PaymentChange>>;
-type InventoryCall = (u32, InventoryAsk, u8, Option<Fault>);
-type PaymentCall = (u32, Slot, PaymentAsk, u8, Option<Fault>);
-type Memo<K, V> = BTreeMap<K, Result<V, Broken>>;
+/// Every account that a witness ever gave.
+struct Accounts {
+    witnesses: Vec<Rc<Witness>>,
+    numbers: BTreeMap<u128, u32>,
+}
+
+impl Accounts {
+    fn number(&mut self, witness: Witness) -> u32 {
+        let next = u32::try_from(self.witnesses.len()).expect("memory ends first");
+        let number = *self.numbers.entry(text_digest(&witness)).or_insert(next);
+        if number == next {
+            self.witnesses.push(Rc::new(witness));
+        }
+        number
+    }
+
+    fn after(&mut self, witness: u32, tell: impl FnOnce(&mut Witness) -> Verdict) -> Result<u32, Broken> {
+        let mut after = Witness::clone(&self.witnesses[witness as usize]);
+        tell(&mut after).map_err(|violation| Broken(violation.to_string()))?;
+        Ok(self.number(after))
+    }
+}
+
+/// Who wants what, and what is owed: what is asked, in the machines' words.
+struct Script {
+    scenario: Scenario,
+    owed: Vec<Owed>,
+}
 
 /// Everybody, with all they ever did.
 pub struct Cast {
-    event_id: EventId,
-    attempts: u8,
-    plans: Vec<Plan>,
-    instants: Vec<Millis>,
-    inventories: Shelf<InventoryRows>,
-    payments: Shelf<PaymentRows>,
-    witnesses: Vec<Rc<Witness>>,
-    witness_numbers: BTreeMap<u128, u32>,
-    inventory_facts: BTreeMap<u32, Rc<InventoryFacts>>,
-    payment_facts: BTreeMap<(u32, Slot), Rc<PaymentFacts>>,
-    inventory_calls: Memo<InventoryCall, (u32, InventoryOutcome)>,
-    payment_calls: Memo<PaymentCall, (u32, PaymentOutcome)>,
-    inventory_testimony: Memo<(u32, u32), u32>,
-    payment_testimony: Memo<(u32, Slot, u32), u32>,
-    forgotten: Memo<u32, u32>,
+    script: Script,
+    inventory: Part<InventoryRows, Ask>,
+    provider: Part<PaymentRows, Ask>,
+    accounts: Accounts,
+    facts: BTreeMap<(Side, u32), Rc<Facts>>,
     maps_checked: BTreeSet<(u32, u32)>,
-    errands: Vec<(u64, Duty)>,
-    words: Vec<Word>,
-    bodies: BTreeMap<Vec<u8>, u16>,
-    outcomes: u32,
 }
 
 impl Cast {
@@ -133,383 +212,361 @@ impl Cast {
             drops_records: scenario.flaw == Flaw::RecordsAreDropped,
             drops_commits: scenario.flaw == Flaw::CommitsAreDropped,
         };
-        let witness = Witness::default();
+        let mut accounts = Accounts { witnesses: vec![], numbers: BTreeMap::new() };
+        accounts.number(Witness::default());
         Self {
-            event_id: EventId::parse("evt_1").expect("it is one"),
-            attempts: scenario.attempts,
-            plans: scenario.plans.clone(),
-            instants: scenario.instants_sec.iter().map(|sec| START.plus_sec(*sec)).collect(),
-            inventories: Shelf::new(flaw),
-            payments: Shelf::new(StorageFlaw::default()),
-            witness_numbers: BTreeMap::from([(text_digest(&witness), 0)]),
-            witnesses: vec![Rc::new(witness)],
-            inventory_facts: BTreeMap::new(),
-            payment_facts: BTreeMap::new(),
-            inventory_calls: BTreeMap::new(),
-            payment_calls: BTreeMap::new(),
-            inventory_testimony: BTreeMap::new(),
-            payment_testimony: BTreeMap::new(),
-            forgotten: BTreeMap::new(),
+            script: Script { scenario: scenario.clone(), owed: vec![] },
+            inventory: Part::new(flaw),
+            provider: Part::new(StorageFlaw::default()),
+            accounts,
+            facts: BTreeMap::new(),
             maps_checked: BTreeSet::new(),
-            errands: vec![],
-            words: vec![],
-            bodies: BTreeMap::new(),
-            outcomes: 0,
         }
     }
 
-    /// Tells the inventory about the event; its number and the witness's afterwards.
-    ///
-    /// # Errors
-    /// It breaks a promise.
-    pub fn configured(&mut self) -> Result<(u32, u32), Broken> {
-        let command = InventoryCommand::Configure(Box::new(self.event()));
-        let outcome = self.inventories.call(0, Some(&command), START, None)?;
-        let mut witness = Witness::default();
-        for commit in &outcome.commits {
-            witness.inventory_saved(commit, START).map_err(|violation| Broken(violation.to_string()))?;
-        }
-        Ok((outcome.object, self.witness_number(witness)))
-    }
-
-    fn event(&self) -> Event {
-        let body = format!(
-            r#"{{"name":"N","hold_ttl_sec":{HOLD_SEC},"sections":[{{"id":"A","price":{PRICE},"rows":[{{"id":"1","count":1}}]}}]}}"#
-        );
-        let body: EventBody = serde_json::from_str(&body).expect("it is an event");
-        body.complete(self.event_id.clone(), 1, START).expect("it keeps to the rules")
-    }
-
-    /// Different states of the inventory, of the payments and of the witness, and calls that the engine carried out.
+    /// Different states of the machines and of the witness, and calls that the engine carried out.
     pub fn sizes(&self) -> [usize; 4] {
-        let calls = self.inventory_calls.len() + self.payment_calls.len();
-        [self.inventories.size(), self.payments.size(), self.witnesses.len(), calls]
+        let ((inventories, asked), (providers, told)) = (self.inventory.sizes(), self.provider.sizes());
+        [inventories, providers, self.accounts.witnesses.len(), asked + told]
     }
 
-    /// The instant with this number. Behind the scenario's last one there are more, for intents that were opened late.
-    pub fn now(&self, instant: u8) -> Millis {
-        let at = usize::from(instant);
-        let last = self.instants.len() - 1;
-        let more = at.saturating_sub(last) as u64;
-        self.instants[at.min(last)].plus_sec(more * LATER_SEC)
+    /// The instant so long after the sale opened.
+    pub const fn instant(now_ms: u32) -> Millis {
+        Millis(START.0 + now_ms as u64)
     }
 
-    /// The same in seconds since the sale opened.
-    pub fn now_sec(&self, instant: u8) -> u64 {
-        self.now(instant).since_ms(START) / 1000
+    /// An effect.
+    pub fn owed(&self, number: u16) -> &Owed {
+        &self.script.owed[usize::from(number)]
     }
 
-    /// Whose intent it is.
-    pub const fn buyer(&self, slot: Slot) -> Buyer {
-        slot / self.attempts
-    }
-
-    /// The reservation that a buyer's hold makes.
-    pub fn key(buyer: Buyer, again: bool) -> ReservationKey {
-        ReservationKey(1 + 2 * u128::from(buyer) + u128::from(again))
-    }
-
-    fn user(buyer: Buyer) -> UserId {
-        UserId(format!("user-{buyer}").into())
-    }
-
-    fn intent(&self, slot: Slot) -> PaymentIntentId {
-        let key = Self::key(self.buyer(slot), false);
-        PaymentIntentId { event_id: self.event_id.clone(), key, attempt: slot % self.attempts }
-    }
-
-    /// The errand with this number.
-    pub fn errand(&self, number: u8) -> &(u64, Duty) {
-        &self.errands[usize::from(number)]
-    }
-
-    /// The intent that an errand is about; none where it is about the queue.
-    pub fn slot_of(&self, number: u8) -> Option<Slot> {
-        match &self.errand(number).1 {
-            Duty::Pay { intent, .. } => {
-                let buyer = u8::try_from((intent.key.0 - 1) / 2).expect("there are few buyers");
-                Some(buyer * self.attempts + intent.attempt)
-            }
-            Duty::EndAdmission { .. } => None,
-        }
-    }
-
-    /// A number for an answer's body, from 1.
-    pub fn body(&mut self, body: &[u8]) -> u16 {
-        let next = u16::try_from(self.bodies.len() + 1).expect("there are few different answers");
-        *self.bodies.entry(body.to_vec()).or_insert(next)
+    /// The slot of an intent.
+    pub fn slot(&self, intent: &PaymentIntentId) -> Slot {
+        self.script.slot(intent)
     }
 
     /// The witness with this number.
     pub fn witness(&self, number: u32) -> &Witness {
-        &self.witnesses[number as usize]
+        &self.accounts.witnesses[number as usize]
     }
 
-    fn witness_number(&mut self, witness: Witness) -> u32 {
-        let next = u32::try_from(self.witnesses.len()).expect("memory ends first");
-        let number = *self.witness_numbers.entry(text_digest(&witness)).or_insert(next);
-        if number == next {
-            self.witnesses.push(Rc::new(witness));
-        }
-        number
-    }
-
-    /// What the inventory with this number shows.
-    pub fn inventory(&mut self, number: u32) -> Rc<InventoryFacts> {
-        if let Some(facts) = self.inventory_facts.get(&number) {
-            return Rc::clone(facts);
-        }
-        let live = &self.inventories.get(number).live;
-        let (sent, sequence) = live.outbox();
-        let errands: Vec<_> = live.errands().map(|errand| (errand.id, errand.duty.clone(), errand.tries)).collect();
-        let (deadline, next_errand) = (live.next_deadline(), live.next_errand());
-        let number_of = |(id, duty, tries): (u64, Duty, u32)| (self.errand_number(id, duty), id, tries);
-        let facts = InventoryFacts {
-            errands: errands.into_iter().map(number_of).collect(),
-            deadline,
-            unsent: (sent < sequence).then_some(sequence),
-            next_errand,
-        };
-        Rc::clone(self.inventory_facts.entry(number).or_insert_with(|| Rc::new(facts)))
-    }
-
-    fn errand_number(&mut self, id: u64, duty: Duty) -> u8 {
-        let known = self.errands.iter().position(|errand| *errand == (id, duty.clone()));
-        let number = known.unwrap_or_else(|| {
-            self.errands.push((id, duty));
-            self.errands.len() - 1
-        });
-        u8::try_from(number).expect("there are few different errands")
-    }
-
-    /// What the payment with this number shows.
-    pub fn payment(&mut self, number: u32, slot: Slot) -> Rc<PaymentFacts> {
-        if let Some(facts) = self.payment_facts.get(&(number, slot)) {
-            return Rc::clone(facts);
-        }
-        let live = self.payments.get(number).live.clone();
-        let report = live.next_webhook_at().and_then(|at| live.due_webhook(at)).map(|webhook| {
-            let word = match webhook.body.kind {
-                WebhookType::Approved => Word::Approved,
-                WebhookType::Failed => Word::Failed { reason: webhook.body.data.failure_reason.unwrap_or_default() },
-            };
-            (webhook.attempt, self.word(word))
-        });
-        let status = live.status(&Self::user(self.buyer(slot))).ok();
-        let facts = PaymentFacts { deadline: live.next_deadline(), report, status };
-        Rc::clone(self.payment_facts.entry((number, slot)).or_insert_with(|| Rc::new(facts)))
-    }
-
-    fn word(&mut self, word: Word) -> u8 {
-        let known = self.words.iter().position(|known| *known == word);
-        let number = known.unwrap_or_else(|| {
-            self.words.push(word);
-            self.words.len() - 1
-        });
-        u8::try_from(number).expect("there are few different words")
-    }
-
-    /// Asks the inventory; what it came to, and the witness afterwards.
+    /// The witness hears that the reader of `sale-events` is about to say how far it is.
     ///
     /// # Errors
-    /// It breaks a promise.
-    pub fn ask_inventory(
-        &mut self,
-        (object, witness): (u32, u32),
-        ask: InventoryAsk,
-        instant: u8,
-        fault: Option<Fault>,
-    ) -> Result<(InventoryOutcome, u32), Broken> {
-        let key = (object, ask, instant, fault);
-        if !self.inventory_calls.contains_key(&key) {
-            let command = self.inventory_command(ask);
-            let outcome = self.inventories.call(object, command.as_ref(), self.now(instant), fault);
-            let number = self.next_outcome();
-            self.inventory_calls.insert(key, outcome.map(|outcome| (number, Rc::new(outcome))));
-        }
-        let (number, outcome) = self.inventory_calls[&key].clone()?;
-        let witness = match self.inventory_testimony.get(&(witness, number)) {
-            Some(known) => known.clone(),
-            None => {
-                let after = self.testify::<InventoryRows>(witness, &Address::Inventory(self.event_id.clone()), &outcome);
-                self.inventory_testimony.insert((witness, number), after.clone());
-                after
-            }
-        }?;
-        self.check_map(witness, outcome.object)?;
-        Ok((outcome, witness))
-    }
-
-    /// Asks a payment; what it came to, and the witness afterwards.
-    ///
-    /// # Errors
-    /// It breaks a promise.
-    pub fn ask_payment(
-        &mut self,
-        (object, slot, witness): (u32, Slot, u32),
-        ask: PaymentAsk,
-        instant: u8,
-        fault: Option<Fault>,
-    ) -> Result<(PaymentOutcome, u32), Broken> {
-        let key = (object, slot, ask, instant, fault);
-        if !self.payment_calls.contains_key(&key) {
-            let command = self.payment_command(slot, ask);
-            let outcome = self.payments.call(object, command.as_ref(), self.now(instant), fault);
-            let number = self.next_outcome();
-            self.payment_calls.insert(key, outcome.map(|outcome| (number, Rc::new(outcome))));
-        }
-        let (number, outcome) = self.payment_calls[&key].clone()?;
-        let witness = match self.payment_testimony.get(&(witness, slot, number)) {
-            Some(known) => known.clone(),
-            None => {
-                let after = self.testify::<PaymentRows>(witness, &Address::Payment(self.intent(slot)), &outcome);
-                self.payment_testimony.insert((witness, slot, number), after.clone());
-                after
-            }
-        }?;
-        Ok((outcome, witness))
-    }
-
-    /// The inventory without its memory.
-    ///
-    /// # Errors
-    /// A reload does not give what memory was.
-    pub fn forget_inventory(&mut self, object: u32) -> Result<u32, Broken> {
-        if !self.forgotten.contains_key(&object) {
-            let forgotten = self.inventories.forget(object);
-            self.forgotten.insert(object, forgotten);
-        }
-        self.forgotten[&object].clone()
-    }
-
-    const fn next_outcome(&mut self) -> u32 {
-        self.outcomes += 1;
-        self.outcomes
-    }
-
-    fn testify<R: Rows>(
-        &mut self,
-        witness: u32,
-        address: &Address,
-        outcome: &Outcome<<R::Machine as Machine>::Change>,
-    ) -> Result<u32, Broken> {
-        if outcome.commits.is_empty() {
-            return Ok(witness);
-        }
-        let mut after = self.witness(witness).clone();
-        for commit in &outcome.commits {
-            R::testify(&mut after, address, commit, outcome.now).map_err(|violation| Broken(violation.to_string()))?;
-        }
-        Ok(self.witness_number(after))
-    }
-
-    /// The ledger so far gives the inventory's map.
-    fn check_map(&mut self, witness: u32, inventory: u32) -> Result<(), Broken> {
-        if self.maps_checked.contains(&(witness, inventory)) {
-            return Ok(());
-        }
-        let live = &self.inventories.get(inventory).live;
-        self.witness(witness).seats.is_the_map_of(live).map_err(|violation| Broken(violation.to_string()))?;
-        self.maps_checked.insert((witness, inventory));
-        Ok(())
-    }
-
-    fn inventory_command(&self, ask: InventoryAsk) -> Option<InventoryCommand> {
-        let ids = |bits: u32| (0..u64::from(u32::BITS)).filter(|id| bits >> id & 1 == 1).collect();
-        Some(match ask {
-            InventoryAsk::Request(request) => self.request(request),
-            InventoryAsk::Decided(slot, word) => InventoryCommand::Decided {
-                idempotency: idempotency(ask),
-                intent: self.intent(slot),
-                reservation_id: self.intent(slot).reservation_id(),
-                amount: PRICE,
-                currency: Currency::KRW,
-                outcome: self.words[usize::from(word)].clone(),
-            },
-            InventoryAsk::Done(bits) => InventoryCommand::ErrandsDone(ids(bits)),
-            InventoryAsk::Failed(bits) => InventoryCommand::ErrandsFailed(ids(bits)),
-            InventoryAsk::Sent(through) => InventoryCommand::Sent { through },
-            InventoryAsk::Due => return None,
+    /// Never.
+    pub fn acknowledges(&mut self, witness: u32, through: u64) -> Result<u32, Broken> {
+        self.accounts.after(witness, |witness| {
+            witness.seats.acknowledges(through);
+            Ok(())
         })
     }
 
-    fn request(&self, request: Request) -> InventoryCommand {
-        let idempotency = idempotency(InventoryAsk::Request(request));
-        let user = Self::user(match request {
-            Request::Hold(buyer, _) | Request::Cancel(buyer) | Request::Refund(buyer) => buyer,
-            Request::Open(slot) | Request::Confirm(slot, _) | Request::CancelIntent(slot) => self.buyer(slot),
+    /// The last envelope of the log.
+    pub fn logged(&self, inventory: u32) -> u64 {
+        self.inventory.get(inventory).live.sequence()
+    }
+
+    /// When a machine is to be called next.
+    pub fn wakes_at(&self, side: Side, object: u32, now: Millis) -> Option<Millis> {
+        match side {
+            Side::Inventory => self.inventory.get(object).live.wakes_at(now),
+            Side::Provider => self.provider.get(object).live.wakes_at(now),
+        }
+    }
+
+    /// Asks a machine.
+    ///
+    /// # Errors
+    /// It breaks a promise.
+    pub fn ask(
+        &mut self,
+        side: Side,
+        (object, witness): (u32, u32),
+        ask: Ask,
+        now: Millis,
+        fault: Option<Fault>,
+    ) -> Result<Did, Broken> {
+        let Self { script, inventory, provider, accounts, .. } = self;
+        let at = (object, now, fault);
+        match side {
+            Side::Inventory => {
+                let log = script.scenario.log;
+                let command = || script.command(ask).map(AnyCommand::inventory);
+                let follows = |live: &Inventory| at_once(live, now, log);
+                let tell = |commits: &[_]| accounts.after(witness, |witness| saved(witness, commits, now, log));
+                let (outcome, witness) = inventory.ask(at, (ask, command), follows, (witness, tell))?;
+                self.check_map(witness, outcome.object)?;
+                Ok(Did { object: outcome.object, witness, saves: outcome.saves, said: outcome.said.clone() })
+            }
+            Side::Provider => {
+                let command = || script.command(ask).map(AnyCommand::provider);
+                let tell = |commits: &[Vec<payment::Change>]| {
+                    accounts.after(witness, |witness| commits.iter().try_for_each(|commit| witness.payments_saved(commit)))
+                };
+                let (outcome, witness) = provider.ask(at, (ask, command), |_| None, (witness, tell))?;
+                Ok(Did { object: outcome.object, witness, saves: outcome.saves, said: outcome.said.clone() })
+            }
+        }
+    }
+
+    /// The ledger so far gives the inventory's map, and nobody has more than the event allows.
+    fn check_map(&mut self, witness: u32, inventory: u32) -> Result<(), Broken> {
+        if !self.maps_checked.insert((witness, inventory)) {
+            return Ok(());
+        }
+        let live = &self.inventory.get(inventory).live;
+        self.witness(witness).seats.is_the_map_of(live).map_err(|violation| Broken(violation.to_string()))?;
+        let max = live.event().map_or(0, |event| event.max_seats_per_user);
+        let mut taken = BTreeMap::<&UserId, u32>::new();
+        for booking in self.witness(witness).seats.bookings().values().filter(|booking| booking.status.takes_seats()) {
+            *taken.entry(&booking.user).or_default() += booking.quantity;
+        }
+        match taken.into_iter().find(|(_, seats)| *seats > max) {
+            Some((user, seats)) => Err(Broken(format!("limits: {user:?} has {seats} seats of at most {max}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// What a state of a machine shows.
+    ///
+    /// # Errors
+    /// A reload does not give what memory was.
+    pub fn facts(&mut self, side: Side, object: u32) -> Result<Rc<Facts>, Broken> {
+        if let Some(facts) = self.facts.get(&(side, object)) {
+            return Ok(Rc::clone(facts));
+        }
+        let script = &mut self.script;
+        let facts = match side {
+            Side::Inventory => {
+                let reloaded = self.inventory.forget(object)?;
+                let live = &self.inventory.get(object).live;
+                let heads =
+                    heads(live.effects()).filter_map(|pending| Some((script.of_inventory(live, pending)?, pending.due_at)));
+                Facts {
+                    heads: heads.collect(),
+                    deadline: live.next_deadline(),
+                    owes_at_once: at_once(live, Millis(u64::MAX), script.scenario.log).is_some(),
+                    statuses: vec![],
+                    reloaded,
+                }
+            }
+            Side::Provider => {
+                let reloaded = self.provider.forget(object)?;
+                let provider = self.provider.get(object);
+                let slots = 0..script.scenario.buyers * script.scenario.attempts;
+                let statuses = slots.map(|slot| provider.status(&script.intent(slot))).collect();
+                let live: &Simulator = &provider.live;
+                let heads = heads(live.effects()).map(|pending| (script.of_provider(pending), pending.due_at)).collect();
+                Facts { heads, deadline: live.next_deadline(), owes_at_once: false, statuses, reloaded }
+            }
+        };
+        Ok(Rc::clone(self.facts.entry((side, object)).or_insert_with(|| Rc::new(facts))))
+    }
+}
+
+/// The first effect of each key.
+fn heads<E: domain::effect::Effect>(effects: &Effects<E>) -> impl Iterator<Item = &Pending<E>> {
+    effects.due(Millis(u64::MAX))
+}
+
+/// What is owed to the queue is performed at once, because nothing here depends on it; so is what is owed to `sale-events`,
+/// unless the `log` is what a scenario is about.
+fn at_once(inventory: &Inventory, now: Millis, log: bool) -> Option<Command> {
+    let (published, consumed) = inventory.published();
+    let owed = inventory.effects().due(now).find_map(|pending| match pending.effect {
+        Effect::EndAdmission { .. } => Some(Command::Performed(pending.id)),
+        Effect::Publish if !log => Some(Command::Published { through: inventory.sequence() }),
+        Effect::Publish | Effect::Pay { .. } => None,
+    });
+    owed.or_else(|| (!log && consumed < published).then_some(Command::Consumed { through: published }))
+}
+
+fn saved(witness: &mut Witness, commits: &[Vec<Change>], now: Millis, log: bool) -> Verdict {
+    commits.iter().try_for_each(|commit| {
+        for change in commit {
+            if let (Change::Consumed { through, .. }, false) = (change, log) {
+                witness.seats.acknowledges(*through);
+            }
+        }
+        witness.inventory_saved(commit, now)
+    })
+}
+
+/// The reservation that a buyer's hold makes.
+pub const fn key(buyer: Buyer, again: bool) -> ReservationKey {
+    ReservationKey(1 + 2 * buyer as u128 + again as u128)
+}
+
+fn idempotency(key: (u8, u8)) -> Idempotency {
+    let scope = Hash128(1000 + 100 * u128::from(key.0) + u128::from(key.1));
+    Idempotency { scope, fingerprint: scope, ttl_ms: KEY_TTL_MS }
+}
+
+impl Script {
+    const fn buyer(&self, slot: Slot) -> Buyer {
+        slot / self.scenario.attempts
+    }
+
+    fn intent(&self, slot: Slot) -> PaymentIntentId {
+        let key = key(self.buyer(slot), false);
+        PaymentIntentId { event_id: event_id(), key, attempt: slot % self.scenario.attempts }
+    }
+
+    fn slot(&self, intent: &PaymentIntentId) -> Slot {
+        let buyer = u8::try_from((intent.key.0 - 1) / 2).expect("there are few buyers");
+        buyer * self.scenario.attempts + intent.attempt
+    }
+
+    fn user(&self, buyer: Buyer) -> UserId {
+        let person = if self.scenario.one_user { 0 } else { buyer };
+        UserId(format!("user-{person}").into())
+    }
+
+    /// A row with one seat for all, or, where all are one user who may have one seat, with one for each.
+    fn event(&self) -> Event {
+        let seats = if self.scenario.one_user { self.scenario.buyers } else { 1 };
+        let body = format!(
+            r#"{{"name":"N","hold_ttl_sec":{HOLD_SEC},"max_seats_per_reservation":1,"max_seats_per_user":1,
+                "sections":[{{"id":"A","price":{PRICE},"rows":[{{"id":"1","count":{seats}}}]}}]}}"#
+        );
+        let body: EventBody = serde_json::from_str(&body).expect("it is an event");
+        body.complete(event_id(), 1, START).expect("it keeps to the rules")
+    }
+
+    fn number(&mut self, owed: Owed) -> u16 {
+        let known = self.owed.iter().position(|known| *known == owed);
+        let number = known.unwrap_or_else(|| {
+            self.owed.push(owed);
+            self.owed.len() - 1
         });
+        u16::try_from(number).expect("there are few different effects")
+    }
+
+    /// The number of an effect; none for what is performed at once.
+    fn of_inventory(&mut self, live: &Inventory, pending: &Pending<Effect>) -> Option<u16> {
+        let owed = match &pending.effect {
+            Effect::Pay { intent, instruction } => {
+                Owed::Pay { id: pending.id, intent: intent.clone(), instruction: instruction.clone() }
+            }
+            Effect::Publish if self.scenario.log => {
+                let first = live.published().0 + 1;
+                let last = live.sequence().min(live.published().0 + BATCH_MAX);
+                let small = |sequence: u64| u8::try_from(sequence).expect("logs are short");
+                Owed::Publish { first: small(first), last: small(last) }
+            }
+            Effect::Publish | Effect::EndAdmission { .. } => return None,
+        };
+        Some(self.number(owed))
+    }
+
+    fn of_provider(&mut self, pending: &Pending<payment::simulator::Effect>) -> u16 {
+        let payment::simulator::Effect::Report(webhook) = &pending.effect;
+        self.number(Owed::Report(webhook.clone()))
+    }
+
+    fn command(&self, ask: Ask) -> Option<AnyCommand> {
+        Some(match ask {
+            Ask::Due => return None,
+            Ask::Open => AnyCommand::Inventory(Command::Configure(Box::new(self.event()))),
+            Ask::Request(request) => match request.side() {
+                Side::Inventory => AnyCommand::Inventory(self.request(request)),
+                Side::Provider => AnyCommand::Provider(self.payment_request(request)),
+            },
+            Ask::Message(Message::Out(number) | Message::Adrift(number)) => match &self.owed[usize::from(number)] {
+                Owed::Pay { intent, instruction, .. } => {
+                    AnyCommand::Provider(payment::Command::Instruct { intent: intent.clone(), instruction: instruction.clone() })
+                }
+                Owed::Report(webhook) => AnyCommand::Inventory(self.decided(webhook)),
+                Owed::Publish { .. } => unreachable!("no machine takes it"),
+            },
+            Ask::Message(Message::Back(number, came)) => self.owed[usize::from(number)].performed(came),
+            Ask::Message(Message::Dealt(through)) => AnyCommand::Inventory(Command::Consumed { through: through.into() }),
+            Ask::Message(Message::Batch(..)) => unreachable!("no machine takes it"),
+            Ask::Capture(slot) => {
+                let intent = self.intent(slot);
+                let order_id = OrderId { event_id: event_id(), key: intent.key };
+                AnyCommand::Provider(payment::Command::Instruct { intent, instruction: Instruction::Capture { order_id } })
+            }
+        })
+    }
+
+    fn request(&self, request: Request) -> Command {
+        let idempotency = idempotency(request.key().expect("what is asked of an inventory has a key"));
         match request {
-            Request::Hold(buyer, again) => InventoryCommand::Hold {
-                key: Self::key(buyer, again),
-                user,
+            Request::Hold(buyer, again) => Command::Hold {
+                key: key(buyer, again),
+                user: self.user(buyer),
                 admission: Admission { number: u64::from(buyer) + 1, ends_at: START.plus_sec(ADMISSION_SEC) },
-                wish: Wish { seat_ids: Some(["A-1-1".to_owned()].into()), ..Wish::default() },
+                wish: Wish {
+                    seat_ids: Some([format!("A-1-{}", if self.scenario.one_user { buyer + 1 } else { 1 })].into()),
+                    ..Wish::default()
+                },
                 idempotency,
             },
-            Request::Open(slot) => InventoryCommand::OpenIntent {
-                key: Self::key(self.buyer(slot), false),
-                user,
+            Request::Open(slot) => Command::OpenIntent {
+                key: self.intent(slot).key,
+                user: self.user(self.buyer(slot)),
                 amount: Some(PRICE),
                 currency: Some(Currency::KRW),
-                plan: self.plans[usize::from(self.buyer(slot))],
+                plan: self.scenario.plans[usize::from(self.buyer(slot))],
                 idempotency,
             },
-            Request::Confirm(slot, authorised) => InventoryCommand::Confirm {
-                key: Self::key(self.buyer(slot), false),
-                user,
+            Request::Confirm(slot, authorised) => Command::Confirm {
+                key: self.intent(slot).key,
+                user: self.user(self.buyer(slot)),
                 intent: self.intent(slot),
                 authorised,
                 idempotency,
             },
             Request::Cancel(buyer) => {
-                InventoryCommand::Cancel { key: Self::key(buyer, false), user, idempotency: Some(idempotency) }
+                Command::Cancel { key: key(buyer, false), user: self.user(buyer), idempotency: Some(idempotency) }
             }
-            Request::CancelIntent(slot) => InventoryCommand::CancelIntent { intent: self.intent(slot), user, idempotency },
-            Request::Refund(buyer) => InventoryCommand::Refund { key: Self::key(buyer, false), user, idempotency },
+            Request::CancelIntent(slot) => {
+                Command::CancelIntent { intent: self.intent(slot), user: self.user(self.buyer(slot)), idempotency }
+            }
+            Request::Refund(buyer) => Command::Refund { key: key(buyer, false), user: self.user(buyer), idempotency },
+            Request::Word(slot) => Command::Decided {
+                reservation_id: self.intent(slot).reservation_id(),
+                intent: self.intent(slot),
+                amount: PRICE,
+                currency: Currency::KRW,
+                outcome: Word::Approved,
+                idempotency,
+            },
+            Request::Look(_) | Request::Process(..) | Request::Settle(_) => unreachable!("the provider is asked"),
         }
     }
 
-    fn payment_command(&self, slot: Slot, ask: PaymentAsk) -> Option<PaymentCommand> {
-        let user = Self::user(self.buyer(slot));
-        Some(match ask {
-            PaymentAsk::Instruct(number) => match &self.errand(number).1 {
-                Duty::Pay { instruction, .. } => PaymentCommand::Instruct(instruction.clone()),
-                Duty::EndAdmission { .. } => {
-                    unreachable!("payments are asked about payments")
-                }
+    fn payment_request(&self, request: Request) -> payment::Command {
+        match request {
+            Request::Process(slot, approve) => payment::Command::Decide {
+                intent: self.intent(slot),
+                user: self.user(self.buyer(slot)),
+                action: if approve { Action::Approve } else { Action::Fail },
             },
-            PaymentAsk::Decide(true) => PaymentCommand::Decide { user, action: Action::Approve },
-            PaymentAsk::Decide(false) => PaymentCommand::Decide { user, action: Action::Fail },
-            PaymentAsk::Result(attempt, delivered) => PaymentCommand::WebhookResult { attempt, delivered },
-            PaymentAsk::Capture => {
-                let ReservationId { event_id, key } = self.intent(slot).reservation_id();
-                PaymentCommand::Instruct(Instruction::Capture { order_id: OrderId { event_id, key } })
-            }
-            PaymentAsk::Due => return None,
-        })
+            Request::Settle(slot) => payment::Command::Settle {
+                intent: self.intent(slot),
+                user: self.user(self.buyer(slot)),
+                idempotency: idempotency(request.key().expect("it has one")),
+            },
+            Request::Look(slot) => payment::Command::Look { intent: self.intent(slot), user: self.user(self.buyer(slot)) },
+            _ => unreachable!("the inventory is asked"),
+        }
     }
-}
 
-/// Kinds of keys; a kind has a key for each buyer or intent.
-pub const KEY_KINDS: usize = 7;
-
-/// The key that comes with `ask`: its kind, and the number of the buyer or intent; none for asks without one.
-pub const fn key_place(ask: InventoryAsk) -> Option<(u8, u8)> {
-    Some(match ask {
-        InventoryAsk::Request(Request::Hold(buyer, _)) => (0, buyer),
-        InventoryAsk::Request(Request::Open(slot)) => (1, slot),
-        InventoryAsk::Request(Request::Confirm(slot, _)) => (2, slot),
-        InventoryAsk::Request(Request::Cancel(buyer)) => (3, buyer),
-        InventoryAsk::Request(Request::CancelIntent(slot)) => (4, slot),
-        InventoryAsk::Request(Request::Refund(buyer)) => (5, buyer),
-        InventoryAsk::Decided(slot, _) => (6, slot),
-        InventoryAsk::Done(_) | InventoryAsk::Failed(_) | InventoryAsk::Sent(_) | InventoryAsk::Due => return None,
-    })
-}
-
-fn idempotency(ask: InventoryAsk) -> Idempotency {
-    let (kind, number) = key_place(ask).expect("it is asked with a key");
-    let scope = Hash128(1000 + 10 * u128::from(kind) + u128::from(number));
-    Idempotency { scope, fingerprint: scope, ttl_ms: KEY_TTL_MS }
+    /// What the gateway makes of a webhook.
+    fn decided(&self, webhook: &Webhook) -> Command {
+        let data = webhook.body.data.clone();
+        Command::Decided {
+            idempotency: idempotency(Request::webhook_key(self.slot(&data.payment_intent_id))),
+            intent: data.payment_intent_id,
+            reservation_id: data.reservation_id,
+            amount: data.amount,
+            currency: data.currency,
+            outcome: match webhook.body.kind {
+                WebhookType::Approved => Word::Approved,
+                WebhookType::Failed => Word::Failed { reason: data.failure_reason.unwrap_or_default() },
+            },
+        }
+    }
 }

@@ -16,8 +16,9 @@ fn main() -> ExitCode {
     let chosen = std::env::args().nth(1).unwrap_or_default();
     let (mut broken, mut searches) = (false, 0);
     for scenario in full().into_iter().filter(|scenario| scenario.name.contains(&chosen)) {
-        let (found, took) = timed(|| explore(&mut Sale::new(scenario.clone()), STATES_MAX));
-        print(&scenario, &found, took);
+        let mut sale = Sale::new(scenario.clone());
+        let (found, took) = timed(|| explore(&mut sale, STATES_MAX));
+        print(&scenario, &found, took, sale.sizes());
         broken |= found.broken > 0 || found.unfinished;
         searches += 1;
     }
@@ -31,13 +32,16 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, begun.elapsed())
 }
 
-fn print(scenario: &Scenario, found: &Found, took: Duration) {
+fn print(scenario: &Scenario, found: &Found, took: Duration, [inventories, providers, accounts, calls]: [usize; 4]) {
     println!("{} ({})", scenario.name, scenario.bounds);
     let Found { states, transitions, terminal, depth, broken, unfinished, .. } = found;
     let seconds = took.as_secs_f64();
     println!(
         "  {states} states, {transitions} transitions, {terminal} terminal, depth {depth}, {seconds:.1} s, {broken} violations{}",
         if *unfinished { ", UNFINISHED" } else { "" }
+    );
+    println!(
+        "  of {inventories} states of the inventory, {providers} of the provider, {accounts} accounts; {calls} calls of the engine"
     );
     for (ending, number) in &found.endings {
         println!("    {number:>7}  {ending}");

@@ -1,26 +1,25 @@
 //! One seat's sale as a world to search: what can happen in a state, and what becomes of it.
 //!
-//! What the actors of `protocol` do around their machines is followed step by step; each step is what runs between two
-//! awaits. Where a part may be slow, it may be slow for ever and through any number of the others' steps.
+//! The machines say what they owe and when they are to be called. What is around them is here, with everything that may go
+//! wrong: an effect that is due is sent, unless another of its key is under way; it arrives, and its acknowledgement comes back.
+//! What takes time may take it through any number of the others' steps.
+
+use std::rc::Rc;
 
 use domain::{
-    inventory::reservation::Status as Booked,
-    machine::Answer,
-    payment::{Status, StatusReply},
+    payment::{Status, WebhookType},
+    time::Millis,
 };
 
 use crate::{
-    cast::{Cast, InventoryAsk, KEY_KINDS, PaymentAsk, key_place},
-    object::Fault,
+    cast::{Cast, Facts, Owed, key},
+    part::{Fault, Said},
     scenario::{Bounds, Flaw, Scenario},
     search::{Broken, World},
-    state::{Call, Owner, State, Try},
-    step::{Due, Request, Slot, Step},
+    step::{Ask, Came, Message, Request, Side, Slot, State, Step},
 };
 
-/// After this many failures an errand is tried only together with all that are owed, and once no call is under way: its
-/// pause has grown.
-const SLOW_TRIES: u32 = 1;
+const SIDES: [Side; 2] = [Side::Inventory, Side::Provider];
 
 /// A scenario and everybody in it.
 pub struct Sale {
@@ -39,178 +38,171 @@ impl Sale {
         Self { cast: Cast::new(&scenario), scenario, saves: None }
     }
 
-    /// Different states of the inventory, of the payments and of the witness, and calls that the engine carried out.
+    /// Different states of the inventory, of the provider and of the witness, and calls that the engine carried out.
     #[must_use]
     pub fn sizes(&self) -> [usize; 4] {
         self.cast.sizes()
     }
 
-    /// The inventory hears of the event: its number and the witness's.
+    /// The inventory hears of the event.
     ///
     /// # Errors
     /// That breaks a promise.
-    pub fn begin_sale(&mut self) -> Result<(u32, u32), Broken> {
-        self.cast.configured()
+    pub fn begin(&mut self) -> After {
+        let slots = usize::from(self.slots());
+        let mut state = State {
+            now_ms: 0,
+            inventory: 0,
+            provider: 0,
+            witness: 0,
+            messages: vec![],
+            reader: 0,
+            heard: 0,
+            processed: 0,
+            granted: vec![0; Request::KEYS * slots],
+            left: self.scenario.bounds,
+        };
+        self.ask(&mut state, Side::Inventory, Ask::Open, None)?;
+        Ok(state)
     }
 
     const fn slots(&self) -> u8 {
         self.scenario.buyers * self.scenario.attempts
     }
 
-    /// Which of `State::granted` belongs to the key of `ask`.
-    fn key(&self, ask: InventoryAsk) -> Option<usize> {
-        let (kind, number) = key_place(ask)?;
-        Some(usize::from(kind) * usize::from(self.slots()) + usize::from(number))
-    }
-
-    fn was_granted(&self, state: &State, request: Request) -> bool {
-        self.key(InventoryAsk::Request(request)).is_some_and(|key| state.granted[key] != 0)
+    fn facts(&mut self, state: &State, side: Side) -> Rc<Facts> {
+        self.cast.facts(side, object(state, side)).expect("a state that was reached can be loaded again")
     }
 
     // What can happen.
 
     fn steps(&mut self, state: &State) -> Vec<Step> {
         let mut steps = Vec::with_capacity(32);
-        if self.time_passes(state) {
+        if self.next_instant(state).is_some() && (self.is_before_last(state) || self.is_calm(state)) {
             steps.push(Step::Clock);
         }
         self.requests(state, &mut steps);
-        self.inventory_steps(state, &mut steps);
-        for slot in 0..self.slots() {
-            self.payment_steps(state, slot, &mut steps);
+        let now = Cast::instant(state.now_ms);
+        for side in SIDES {
+            let facts = self.facts(state, side);
+            let overdue = facts.deadline.is_some_and(|at| at <= now);
+            if overdue || facts.owes_at_once {
+                steps.push(Step::Ring(side, None));
+            }
+            if !overdue {
+                steps.extend(self.performable(state, &facts).map(Step::Perform));
+            }
+            let waits = |message: &Message| self.waiting(message) == Some(side);
+            if state.left.crashes > 0 && (state.messages.iter().any(waits) || facts.reloaded != object(state, side)) {
+                steps.push(Step::Crash(side));
+            }
         }
-        steps.extend((0..).zip(&state.webhooks).map(|(copy, _)| Step::LateWebhook(copy, None)));
-        steps.extend((0..).zip(&state.instructions).map(|(copy, _)| Step::LateInstruct(copy, None)));
+        for (index, message) in state.messages.iter().enumerate() {
+            if index > 0 && state.messages[index - 1] == *message {
+                continue;
+            }
+            self.ways(state, *message, &mut steps);
+        }
         steps
     }
 
-    /// After the scenario's last instant, time passes while it is what a payment waits for.
-    fn time_passes(&mut self, state: &State) -> bool {
-        let now = self.cast.now(state.instant);
-        let mut slots = 0..self.slots();
-        usize::from(state.instant) + 1 < self.scenario.instants_sec.len()
-            || slots.any(|slot| {
-                let facts = self.cast.payment(state.payments[usize::from(slot)], slot);
-                facts.deadline.is_some_and(|at| at > now)
-            })
+    /// What can become of a message.
+    fn ways(&self, state: &State, message: Message, steps: &mut Vec<Step>) {
+        let Bounds { losses, copies, .. } = state.left;
+        let reports = matches!(message, Message::Out(number) if matches!(self.cast.owed(number), Owed::Report(_)));
+        if reports && self.scenario.flaw == Flaw::EveryWebhookIsLost {
+            steps.push(Step::Lose(message));
+            return;
+        }
+        steps.push(Step::Arrive(message, None));
+        if losses > 0 && !matches!(message, Message::Adrift(_) | Message::Back(_, Came::Failed)) {
+            steps.push(Step::Lose(message));
+        }
+        if copies > 0 && matches!(message, Message::Out(_) | Message::Batch(..)) {
+            steps.push(Step::Copy(message));
+        }
     }
 
-    fn requests(&self, state: &State, steps: &mut Vec<Step>) {
+    /// The effects that are due and of whose key none is under way.
+    fn performable<'s>(&'s self, state: &'s State, facts: &'s Facts) -> impl Iterator<Item = u16> + 's {
+        let now = Cast::instant(state.now_ms);
+        let under_way = |number: u16| {
+            let owed = self.cast.owed(number);
+            state.messages.iter().any(|message| match message {
+                Message::Out(other) | Message::Back(other, _) => owed.is_in_line_with(self.cast.owed(*other)),
+                _ => false,
+            })
+        };
+        let due = facts.heads.iter().filter(move |(_, due_at)| *due_at <= now).map(|(number, _)| *number);
+        due.filter(move |number| !under_way(*number))
+    }
+
+    /// Which machine waits for what becomes of a message.
+    fn waiting(&self, message: &Message) -> Option<Side> {
+        match message {
+            Message::Out(number) | Message::Back(number, _) => Some(self.cast.owed(*number).side()),
+            Message::Adrift(_) | Message::Batch(..) | Message::Dealt(_) => None,
+        }
+    }
+
+    fn is_before_last(&self, state: &State) -> bool {
+        self.scenario.instants_sec.last().is_some_and(|last| u64::from(state.now_ms) < last * 1000)
+    }
+
+    /// Nothing is under way and nothing is due: only time, a buyer or something adrift could set anything going.
+    fn is_calm(&mut self, state: &State) -> bool {
+        let now = Cast::instant(state.now_ms);
+        let is_due = |facts: &Facts| {
+            let mut due = facts.heads.iter().map(|(_, due_at)| *due_at).chain(facts.deadline);
+            due.any(|at| at <= now) || facts.owes_at_once
+        };
+        state.messages.iter().all(|message| matches!(message, Message::Adrift(_)))
+            && SIDES.into_iter().all(|side| !is_due(&self.facts(state, side)))
+    }
+
+    /// The next instant at which a machine is to be called or that matters to the scenario.
+    fn next_instant(&self, state: &State) -> Option<u32> {
+        let now = Cast::instant(state.now_ms);
+        let machines = SIDES.into_iter().filter_map(|side| self.cast.wakes_at(side, object(state, side), now));
+        let scenario = self.scenario.instants_sec.iter().map(|sec| Cast::instant(0).plus_sec(*sec));
+        let next: Option<Millis> = machines.chain(scenario).filter(|at| *at > now).min();
+        next.map(|at| u32::try_from(at.since_ms(Cast::instant(0))).expect("scenarios are short"))
+    }
+
+    fn requests(&mut self, state: &State, steps: &mut Vec<Step>) {
         let acts = self.scenario.acts;
-        let mut ask = |request| steps.push(Step::Ask(request, None));
+        let statuses = &self.facts(state, Side::Provider).statuses;
+        let was_granted = |request: Request| request.key().is_some_and(|key| state.granted[self.place(key)] != 0);
+        let mut ask = |wanted: bool, request| steps.extend(wanted.then_some(Step::Ask(request, None)));
         for buyer in 0..self.scenario.buyers {
-            let holds = self.was_granted(state, Request::Hold(buyer, false));
+            let holds = was_granted(Request::Hold(buyer, false));
             let (first, last) = self.scenario.holds[usize::from(buyer)];
-            if holds || (first..=last).contains(&state.instant) {
-                ask(Request::Hold(buyer, holds));
-            }
-            if acts.cancel && holds {
-                ask(Request::Cancel(buyer));
-            }
-            if acts.refund && holds {
-                ask(Request::Refund(buyer));
-            }
+            let may_begin = (first * 1000..=last * 1000).contains(&u64::from(state.now_ms));
+            ask(holds || may_begin, Request::Hold(buyer, holds));
+            ask(holds && acts.cancel, Request::Cancel(buyer));
+            ask(holds && acts.refund, Request::Refund(buyer));
         }
         for slot in 0..self.slots() {
-            let first = slot % self.scenario.attempts == 0;
-            let before = if first { Request::Hold(self.cast.buyer(slot), false) } else { Request::Open(slot - 1) };
-            if !self.was_granted(state, before) {
-                continue;
-            }
-            ask(Request::Open(slot));
-            if !self.was_granted(state, Request::Open(slot)) {
-                continue;
-            }
-            if acts.cancel_intent {
-                ask(Request::CancelIntent(slot));
-            }
-            if acts.confirm {
-                ask(Request::Confirm(slot, false));
-                if state.heard >> slot & 1 == 1 || self.scenario.flaw == Flaw::ProviderIsNotAsked {
-                    ask(Request::Confirm(slot, true));
-                }
-            }
+            let (buyer, attempt) = (slot / self.scenario.attempts, slot % self.scenario.attempts);
+            let before = if attempt == 0 { Request::Hold(buyer, false) } else { Request::Open(slot - 1) };
+            ask(was_granted(before) && self.scenario.opens, Request::Open(slot));
+            let opened = was_granted(Request::Open(slot));
+            ask(opened && acts.cancel_intent, Request::CancelIntent(slot));
+            ask(opened && acts.confirm, Request::Confirm(slot, false));
+            let heard = state.heard >> slot & 1 == 1 || self.scenario.flaw == Flaw::ProviderIsNotAsked;
+            ask(opened && acts.confirm && heard, Request::Confirm(slot, true));
+            let status = statuses[usize::from(slot)];
+            ask(status.is_some() && acts.confirm, Request::Look(slot));
+            ask(status == Some(Status::Pending) && acts.approve, Request::Process(slot, true));
+            ask(status == Some(Status::Pending) && acts.decline, Request::Process(slot, false));
+            ask(state.processed >> slot & 1 == 1 && acts.settle, Request::Settle(slot));
+            let over = acts.word && status.is_some_and(Status::is_given_up);
+            ask(over && self.inventorys(state, slot).is_some_and(Status::is_given_up), Request::Word(slot));
         }
     }
 
-    fn inventory_steps(&mut self, state: &State, steps: &mut Vec<Step>) {
-        for (index, call) in (0..).zip(&state.calls) {
-            if call.left.is_empty() {
-                steps.push(Step::Finish(index, None));
-                continue;
-            }
-            steps.push(Step::Instruct(index, None));
-            if state.left.losses > 0 {
-                steps.push(Step::InstructLost(index));
-            }
-            if state.left.echoes > 0 {
-                steps.push(Step::InstructEchoed(index));
-            }
-        }
-        let facts = self.cast.inventory(state.inventory);
-        if facts.deadline.is_some_and(|at| at <= self.cast.now(state.instant)) || facts.unsent.is_some() {
-            steps.push(Step::InventoryAlarm(Due::None, None));
-        }
-        let rings = state.calls.iter().all(|call| call.owner != Owner::Alarm);
-        let may_try = |(number, id, tries): &(u8, u64, u32)| {
-            (*tries < SLOW_TRIES || state.calls.is_empty()) && (state.left.overlaps > 0 || !is_tried(state, *number, *id))
-        };
-        if rings && !facts.errands.is_empty() {
-            if facts.errands.iter().all(may_try) {
-                steps.push(Step::InventoryAlarm(Due::All, None));
-            }
-            if facts.errands.len() > 1 {
-                // A bound: one that failed may depend on an earlier one, and would fail alone for ever.
-                let due = facts.errands.iter().filter(|errand| errand.2 < SLOW_TRIES && may_try(errand));
-                steps.extend(
-                    due.map(|(_, id, _)| Step::InventoryAlarm(Due::One(u8::try_from(*id).expect("there are few errands")), None)),
-                );
-            }
-        }
-        if state.left.crashes > 0 {
-            steps.push(Step::CrashInventory);
-        }
-    }
-
-    fn payment_steps(&mut self, state: &State, slot: Slot, steps: &mut Vec<Step>) {
-        let facts = self.cast.payment(state.payments[usize::from(slot)], slot);
-        let acts = self.scenario.acts;
-        if facts.deadline.is_some_and(|at| at <= self.cast.now(state.instant)) {
-            steps.push(Step::PaymentAlarm(slot, None));
-        }
-        if let Some(status) = &facts.status {
-            if acts.confirm {
-                steps.push(Step::AskProvider(slot, None));
-            }
-            if status.status == Status::Pending {
-                let acts = [(acts.approve, true), (acts.decline, false)];
-                steps.extend(acts.iter().filter(|act| act.0).map(|act| Step::Process(slot, act.1, None)));
-            }
-        }
-        match state.tries[usize::from(slot)] {
-            Try::Idle if facts.report.is_some() => steps.push(Step::Report(slot)),
-            Try::Idle => {}
-            Try::Flying { .. } if self.scenario.flaw == Flaw::EveryWebhookIsLost => steps.push(Step::WebhookLost(slot)),
-            Try::Flying { .. } => {
-                steps.push(Step::Webhook(slot, None));
-                if state.left.echoes > 0 {
-                    steps.push(Step::WebhookEchoed(slot));
-                }
-                if state.left.losses > 0 {
-                    steps.push(Step::WebhookLost(slot));
-                }
-            }
-            Try::Working { .. } | Try::Answered { taken: true, .. } if state.left.losses > 0 => {
-                steps.push(Step::WebhookLost(slot));
-            }
-            Try::Working { .. } | Try::Answered { .. } => {}
-        }
-        if let Try::Answered { .. } = state.tries[usize::from(slot)] {
-            steps.push(Step::WebhookResult(slot, None));
-        }
-        if state.left.crashes > 0 && state.tries[usize::from(slot)] != Try::Idle {
-            steps.push(Step::CrashPayment(slot));
-        }
+    fn place(&self, (kind, number): (u8, u8)) -> usize {
+        usize::from(kind) * usize::from(self.slots()) + usize::from(number)
     }
 
     // What becomes of it.
@@ -219,299 +211,166 @@ impl Sale {
         let mut after = state.clone();
         self.saves = None;
         match step {
-            Step::Clock => after.instant += 1,
-            Step::Ask(request, fault) => {
-                self.command(&mut after, InventoryAsk::Request(request), fault, Owner::Request)?;
+            Step::Clock => after.now_ms = self.next_instant(state).expect("there is a next instant"),
+            Step::Ask(request, fault) => self.request(&mut after, request, fault)?,
+            Step::Ring(side, fault) => drop(self.ask(&mut after, side, Ask::Due, fault)?),
+            Step::Perform(number) => {
+                after.messages.push(Message::Out(number));
+                if let (Owed::Report(webhook), Flaw::CaptureOnApproval) = (self.cast.owed(number), self.scenario.flaw)
+                    && webhook.body.kind == WebhookType::Approved
+                {
+                    let slot = self.cast.slot(&webhook.body.data.payment_intent_id);
+                    self.ask(&mut after, Side::Provider, Ask::Capture(slot), None)?;
+                }
             }
-            Step::AskProvider(slot, fault) => self.ask_provider(&mut after, slot, fault)?,
-            Step::Process(slot, approve, fault) => {
-                self.ask_payment(&mut after, slot, PaymentAsk::Decide(approve), fault)?;
+            Step::Arrive(message, fault) => self.arrive(&mut after, message, fault)?,
+            Step::Lose(message) => self.lose(&mut after, message),
+            Step::Copy(message) => {
+                after.left.copies -= 1;
+                after.messages.push(if let Message::Out(number) = message { Message::Adrift(number) } else { message });
             }
-            Step::InventoryAlarm(due, fault) => self.ring(&mut after, due, fault)?,
-            Step::PaymentAlarm(slot, fault) => {
-                self.ask_payment(&mut after, slot, PaymentAsk::Due, fault)?;
-            }
-            Step::Instruct(call, fault) => self.instruct(&mut after, call, fault)?,
-            Step::InstructLost(call) => {
-                after.left.losses -= 1;
-                let counts_as_done = self.scenario.flaw == Flaw::LostErrandsCountAsDone;
-                self.tried(&mut after, call, counts_as_done);
-            }
-            Step::InstructEchoed(call) => {
-                after.left.echoes -= 1;
-                after.instructions.push(after.calls[usize::from(call)].left[0]);
-            }
-            Step::Finish(call, fault) => self.finish(&mut after, call, fault)?,
-            Step::LateInstruct(copy, fault) => {
-                let errand = after.instructions.remove(usize::from(copy));
-                let slot = self.cast.slot_of(errand).expect("only payments are instructed by message");
-                self.ask_payment(&mut after, slot, PaymentAsk::Instruct(errand), fault)?;
-            }
-            Step::Report(slot) => self.report(&mut after, slot)?,
-            Step::Webhook(slot, fault) => self.webhook(&mut after, slot, fault)?,
-            Step::WebhookLost(slot) => self.webhook_lost(&mut after, slot),
-            Step::WebhookEchoed(slot) => {
-                after.left.echoes -= 1;
-                let Try::Flying { word, .. } = after.tries[usize::from(slot)] else { unreachable!("it is on its way") };
-                after.webhooks.push((slot, word));
-            }
-            Step::WebhookResult(slot, fault) => self.webhook_result(&mut after, slot, fault)?,
-            Step::LateWebhook(copy, fault) => {
-                let (slot, word) = after.webhooks.remove(usize::from(copy));
-                self.command(&mut after, InventoryAsk::Decided(slot, word), fault, Owner::Request)?;
-            }
-            Step::CrashInventory => self.crash_inventory(&mut after)?,
-            Step::CrashPayment(slot) => crash_payment(&mut after, slot),
+            Step::Crash(side) => self.crash(&mut after, side)?,
         }
-        after.calls.sort_unstable();
-        after.webhooks.sort_unstable();
-        after.instructions.sort_unstable();
+        after.messages.sort_unstable();
         Ok(after)
     }
 
-    /// One call to the inventory; its answer, if it got that far.
-    fn ask_inventory(&mut self, state: &mut State, ask: InventoryAsk, fault: Option<Fault>) -> Result<Option<Answer>, Broken> {
-        let (outcome, witness) = self.cast.ask_inventory((state.inventory, state.witness), ask, state.instant, fault)?;
-        (state.inventory, state.witness) = (outcome.object, witness);
-        self.saves.get_or_insert(outcome.saves);
-        if let (Some(key), Some(answer)) = (self.key(ask), &outcome.answer) {
-            self.same_key_same_answer(state, key, answer)?;
-        }
-        Ok(outcome.answer.clone())
-    }
-
-    fn same_key_same_answer(&mut self, state: &mut State, key: usize, answer: &Answer) -> Result<(), Broken> {
-        let before = state.granted[key];
-        match answer {
-            Answer::Granted { body, replayed } => {
-                let body = self.cast.body(body);
-                if before != 0 && !(before == body && *replayed) {
-                    return Err(Broken("acknowledged-survives: a key was granted twice".to_owned()));
-                }
-                state.granted[key] = body;
-            }
-            Answer::Refused(refusal) if before != 0 => {
-                let code = refusal.code();
-                return Err(Broken(format!("acknowledged-survives: a key that was granted is refused with {code}")));
-            }
-            Answer::Refused(_) => {}
-        }
-        Ok(())
-    }
-
-    /// What the inventory's actor does with a command; its answer, and whether it first carries out errands.
-    fn command(
-        &mut self,
-        state: &mut State,
-        ask: InventoryAsk,
-        fault: Option<Fault>,
-        owner: Owner,
-    ) -> Result<(Option<Answer>, bool), Broken> {
-        let first_own = self.cast.inventory(state.inventory).next_errand;
-        let answer = self.ask_inventory(state, ask, fault)?;
-        if answer.is_none() {
-            return Ok((None, false));
-        }
-        let facts = self.cast.inventory(state.inventory);
-        let own: Vec<u8> = facts.errands.iter().filter(|(_, id, _)| *id >= first_own).map(|(number, _, _)| *number).collect();
-        self.drain(state)?;
-        let carries_out = !own.is_empty();
-        if carries_out {
-            self.begin(state, owner, own);
-        }
-        Ok((answer, carries_out))
-    }
-
-    /// The outbox is taken at once: nothing else reads what that changes.
-    fn drain(&mut self, state: &mut State) -> Result<(), Broken> {
-        if let Some(through) = self.cast.inventory(state.inventory).unsent {
-            self.ask_inventory(state, InventoryAsk::Sent(through), None)?;
-        }
-        Ok(())
-    }
-
-    fn begin(&self, state: &mut State, owner: Owner, left: Vec<u8>) {
-        let mut call = Call { owner, left, done: 0, failed: 0 };
-        self.skip_queue(&mut call);
-        state.calls.push(call);
-    }
-
-    /// What is owed to the queue is always carried out at once: nothing here depends on it.
-    fn skip_queue(&self, call: &mut Call) {
-        while let Some(errand) = call.left.first().filter(|errand| self.cast.slot_of(**errand).is_none()) {
-            call.done |= 1 << self.cast.errand(*errand).0;
-            call.left.remove(0);
-        }
-    }
-
-    fn ring(&mut self, state: &mut State, due: Due, fault: Option<Fault>) -> Result<(), Broken> {
-        self.ask_inventory(state, InventoryAsk::Due, fault)?;
+    /// One call to a machine. If storage fails the machine is gone.
+    fn ask(&mut self, state: &mut State, side: Side, ask: Ask, fault: Option<Fault>) -> Result<Said, Broken> {
+        let did = self.cast.ask(side, (object(state, side), state.witness), ask, Cast::instant(state.now_ms), fault)?;
+        *object_mut(state, side) = did.object;
+        state.witness = did.witness;
+        self.saves.get_or_insert(did.saves);
+        // Whatever can be reached can be loaded again.
+        self.cast.facts(side, did.object)?;
         if fault.is_some() {
-            // The platform rings again.
-            return Ok(());
+            self.crash(state, side)?;
         }
-        self.drain(state)?;
-        let facts = self.cast.inventory(state.inventory);
-        let is_due = |id: u64| match due {
-            Due::None => false,
-            Due::All => true,
-            Due::One(one) => id == u64::from(one),
-        };
-        let due: Vec<_> = facts.errands.iter().filter(|(_, id, _)| is_due(*id)).collect();
-        if due.iter().any(|(number, id, _)| is_tried(state, *number, *id)) {
-            state.left.overlaps -= 1;
+        Ok(did.said)
+    }
+
+    fn request(&mut self, state: &mut State, request: Request, fault: Option<Fault>) -> Result<(), Broken> {
+        let said = self.ask(state, request.side(), Ask::Request(request), fault)?;
+        if let Some(key) = request.key() {
+            self.same_key_same_answer(state, key, &said)?;
         }
-        let errands: Vec<u8> = due.into_iter().map(|(number, _, _)| *number).collect();
-        if !errands.is_empty() {
-            self.begin(state, Owner::Alarm, errands);
-        }
-        Ok(())
-    }
-
-    fn ask_payment(
-        &mut self,
-        state: &mut State,
-        slot: Slot,
-        ask: PaymentAsk,
-        fault: Option<Fault>,
-    ) -> Result<Option<Answer>, Broken> {
-        let at = usize::from(slot);
-        let (outcome, witness) = self.cast.ask_payment((state.payments[at], slot, state.witness), ask, state.instant, fault)?;
-        (state.payments[at], state.witness) = (outcome.object, witness);
-        self.saves.get_or_insert(outcome.saves);
-        Ok(outcome.answer.clone())
-    }
-
-    fn ask_provider(&mut self, state: &mut State, slot: Slot, fault: Option<Fault>) -> Result<(), Broken> {
-        self.ask_payment(state, slot, PaymentAsk::Due, fault)?;
-        let authorised = self.status(state, slot).is_some_and(|status| status.status.is_authorised());
-        if fault.is_none() && authorised {
-            state.heard |= 1 << slot;
-        }
-        Ok(())
-    }
-
-    fn status(&mut self, state: &State, slot: Slot) -> Option<StatusReply> {
-        self.cast.payment(state.payments[usize::from(slot)], slot).status.clone()
-    }
-
-    fn instruct(&mut self, state: &mut State, call: u8, fault: Option<Fault>) -> Result<(), Broken> {
-        let errand = state.calls[usize::from(call)].left[0];
-        let slot = self.cast.slot_of(errand).expect("what is owed to the queue was skipped");
-        let answer = self.ask_payment(state, slot, PaymentAsk::Instruct(errand), fault)?;
-        self.tried(state, call, matches!(answer, Some(Answer::Granted { .. })));
-        Ok(())
-    }
-
-    fn tried(&self, state: &mut State, call: u8, done: bool) {
-        let call = &mut state.calls[usize::from(call)];
-        let bit = 1 << self.cast.errand(call.left.remove(0)).0;
-        *if done { &mut call.done } else { &mut call.failed } |= bit;
-        self.skip_queue(call);
-    }
-
-    fn finish(&mut self, state: &mut State, call: u8, fault: Option<Fault>) -> Result<(), Broken> {
-        let Call { owner, done, failed, .. } = state.calls.remove(usize::from(call));
-        let mut noted = true;
-        let asks = [(done, InventoryAsk::Done(done)), (failed, InventoryAsk::Failed(failed))];
-        for (_, ask) in asks.into_iter().filter(|(ids, _)| *ids != 0) {
-            let fault = fault.filter(|_| self.saves.is_none());
-            noted &= self.ask_inventory(state, ask, fault)?.is_some();
-            if !noted {
-                break;
+        match (request, said) {
+            (Request::Look(slot), Said::Granted { status: Some(status), .. }) if status.is_authorised() => {
+                state.heard |= 1 << slot
             }
-        }
-        if let Owner::Webhook(slot) = owner {
-            answer_webhook(state, slot, noted);
-        }
-        Ok(())
-    }
-
-    fn report(&mut self, state: &mut State, slot: Slot) -> Result<(), Broken> {
-        let facts = self.cast.payment(state.payments[usize::from(slot)], slot);
-        let (attempt, word) = facts.report.expect("a webhook is due");
-        state.tries[usize::from(slot)] = Try::Flying { attempt, word };
-        if self.scenario.flaw == Flaw::CaptureOnApproval {
-            self.ask_payment(state, slot, PaymentAsk::Capture, None)?;
+            (Request::Process(slot, _), Said::Granted { .. }) => state.processed |= 1 << slot,
+            _ => {}
         }
         Ok(())
     }
 
-    fn webhook(&mut self, state: &mut State, slot: Slot, fault: Option<Fault>) -> Result<(), Broken> {
-        let at = usize::from(slot);
-        let Try::Flying { attempt, word } = state.tries[at] else { unreachable!("it is on its way") };
-        state.tries[at] = Try::Working { attempt };
-        let (answer, carries_out) = self.command(state, InventoryAsk::Decided(slot, word), fault, Owner::Webhook(slot))?;
-        if !carries_out {
-            answer_webhook(state, slot, matches!(answer, Some(Answer::Granted { .. })));
+    fn same_key_same_answer(&self, state: &mut State, key: (u8, u8), said: &Said) -> Result<(), Broken> {
+        let granted = &mut state.granted[self.place(key)];
+        let broken = |what: String| Err(Broken(format!("acknowledged-survives: a key that was granted {what}")));
+        match (*granted, said) {
+            (0, Said::Granted { body, .. }) => *granted = *body,
+            (before, Said::Granted { body, replayed, .. }) if before != *body || !replayed => {
+                return broken("is granted anew".into());
+            }
+            (1.., Said::Refused(refusal)) => return broken(format!("is refused with {}", refusal.code())),
+            _ => {}
         }
         Ok(())
     }
 
-    fn webhook_lost(&self, state: &mut State, slot: Slot) {
+    fn arrive(&mut self, state: &mut State, message: Message, fault: Option<Fault>) -> Result<(), Broken> {
+        take_out(state, message);
+        match message {
+            Message::Back(number, _) => {
+                let side = self.cast.owed(number).side();
+                self.ask(state, side, Ask::Message(message), fault)?;
+            }
+            Message::Out(number) => {
+                let came = self.deliver(state, number, fault)?;
+                state.messages.push(Message::Back(number, came));
+            }
+            Message::Adrift(number) => drop(self.deliver(state, number, fault)?),
+            Message::Batch(first, last) => self.read(state, first, last)?,
+            Message::Dealt(_) => drop(self.ask(state, Side::Inventory, Ask::Message(message), fault)?),
+        }
+        Ok(())
+    }
+
+    /// An effect reaches whom it is for.
+    fn deliver(&mut self, state: &mut State, number: u16, fault: Option<Fault>) -> Result<Came, Broken> {
+        let (to, slot) = match self.cast.owed(number) {
+            Owed::Pay { .. } => (Side::Provider, None),
+            Owed::Report(webhook) => (Side::Inventory, Some(self.cast.slot(&webhook.body.data.payment_intent_id))),
+            Owed::Publish { first, last } => {
+                let batch = Message::Batch(*first, *last);
+                // A flaw: whoever hands envelopes over takes it that they will be dealt with.
+                let flawed = self.scenario.flaw == Flaw::PublishedCountsAsDealtWith;
+                state.messages.push(if flawed { Message::Dealt(*last) } else { batch });
+                return Ok(Came::Performed);
+            }
+        };
+        let said = self.ask(state, to, Ask::Message(Message::Out(number)), fault)?;
+        if let Some(slot) = slot {
+            self.same_key_same_answer(state, Request::webhook_key(slot), &said)?;
+        }
+        Ok(self.cast.owed(number).came(&said))
+    }
+
+    /// The reader of `sale-events` takes in what follows on what it has, and reads the log where something is missing.
+    fn read(&mut self, state: &mut State, first: u8, last: u8) -> Result<(), Broken> {
+        let gap = first > state.reader + 1;
+        let dealt = if gap && self.scenario.flaw == Flaw::GapsAreSkipped {
+            last
+        } else {
+            let logged = u8::try_from(self.cast.logged(state.inventory)).expect("logs are short");
+            state.reader = state.reader.max(if gap { logged } else { last });
+            state.reader
+        };
+        state.witness = self.cast.acknowledges(state.witness, state.reader.into())?;
+        state.messages.push(Message::Dealt(dealt));
+        Ok(())
+    }
+
+    fn lose(&self, state: &mut State, message: Message) {
+        take_out(state, message);
         if self.scenario.flaw != Flaw::EveryWebhookIsLost {
             state.left.losses -= 1;
         }
-        let (Try::Flying { attempt, .. } | Try::Working { attempt } | Try::Answered { attempt, .. }) =
-            state.tries[usize::from(slot)]
-        else {
-            unreachable!("one is out")
-        };
-        nobody_waits(state, slot);
-        state.tries[usize::from(slot)] = Try::Answered { attempt, taken: false };
-    }
-
-    fn webhook_result(&mut self, state: &mut State, slot: Slot, fault: Option<Fault>) -> Result<(), Broken> {
-        let at = usize::from(slot);
-        let Try::Answered { attempt, taken } = state.tries[at] else { unreachable!("it was answered") };
-        state.tries[at] = Try::Idle;
-        self.ask_payment(state, slot, PaymentAsk::Result(attempt, taken), fault)?;
-        Ok(())
-    }
-
-    fn crash_inventory(&mut self, state: &mut State) -> Result<(), Broken> {
-        state.left.crashes -= 1;
-        state.inventory = self.cast.forget_inventory(state.inventory)?;
-        state.calls.clear();
-        for slot in 0..self.slots() {
-            answer_webhook(state, slot, false);
+        if let Message::Out(number) | Message::Back(number, _) = message {
+            let counts_as_done = self.scenario.flaw == Flaw::LostEffectsCountAsDone;
+            state.messages.push(Message::Back(number, if counts_as_done { Came::Performed } else { Came::Failed }));
         }
+    }
+
+    /// What a machine waited for it waits for no more; what it sent may still arrive.
+    fn crash(&mut self, state: &mut State, side: Side) -> Result<(), Broken> {
+        state.left.crashes -= 1;
+        *object_mut(state, side) = self.cast.facts(side, object(state, side))?.reloaded;
+        let messages = std::mem::take(&mut state.messages);
+        state.messages.extend(messages.into_iter().filter_map(|message| match message {
+            _ if self.waiting(&message) != Some(side) => Some(message),
+            Message::Out(number) => Some(Message::Adrift(number)),
+            _ => None,
+        }));
         Ok(())
     }
 
     // How it may end.
 
-    /// Nothing happens any more unless a buyer asks or a late copy arrives, and every deadline has passed.
-    fn is_at_rest(&mut self, state: &State) -> bool {
-        let last = !self.time_passes(state);
-        let nothing_out = state.calls.is_empty() && state.tries.iter().all(|out| *out == Try::Idle);
-        if !(last && nothing_out) {
-            return false;
-        }
-        let now = self.cast.now(state.instant);
-        let inventory = self.cast.inventory(state.inventory);
-        let owes = !inventory.errands.is_empty() || inventory.unsent.is_some() || inventory.deadline.is_some_and(|at| at <= now);
-        let mut slots = 0..self.slots();
-        let reports = |slot: Slot| {
-            let facts = self.cast.payment(state.payments[usize::from(slot)], slot);
-            facts.report.is_some() || facts.deadline.is_some_and(|at| at <= now)
-        };
-        !owes && !slots.any(reports)
-    }
-
-    /// What the inventory and the provider say about one intent, where it was opened.
-    fn both(&mut self, state: &State, slot: Slot) -> Option<(Booked, Status, Option<Status>)> {
-        let key = Cast::key(self.cast.buyer(slot), false);
-        let provider = self.status(state, slot).map(|status| status.status);
-        let booking = self.cast.witness(state.witness).seats.bookings().get(&key)?;
-        let known = booking.intents.get(usize::from(slot % self.scenario.attempts))?;
-        Some((booking.status, *known, provider))
+    /// What the inventory knows about an intent, by what it saved.
+    fn inventorys(&self, state: &State, slot: Slot) -> Option<Status> {
+        let booking = self.cast.witness(state.witness).seats.bookings().get(&key(slot / self.scenario.attempts, false))?;
+        booking.intents.get(usize::from(slot % self.scenario.attempts)).copied()
     }
 
     fn agree(&mut self, state: &State, slot: Slot) -> Result<(), Broken> {
-        let Some((_, inventory, provider)) = self.both(state, slot) else { return Ok(()) };
+        let Some(inventory) = self.inventorys(state, slot) else { return Ok(()) };
+        let provider = self.facts(state, Side::Provider).statuses[usize::from(slot)];
         let agree = provider.is_some_and(|provider| match inventory {
-            Status::Approved | Status::Refunded | Status::Failed => provider == inventory,
+            Status::Approved | Status::Failed => provider == inventory,
+            // An approval that came on another way is given back where the provider knows of none.
+            Status::Refunded if self.scenario.acts.word => provider.is_final(),
+            Status::Refunded => provider == inventory,
             // Given up here before the provider's word came: whatever it had decided, nothing was kept.
             Status::Cancelled | Status::Expired => provider.is_final(),
             Status::Pending | Status::Authorized => false,
@@ -520,14 +379,14 @@ impl Sale {
     }
 
     fn ending(&mut self, state: &State) -> String {
+        let statuses = &self.facts(state, Side::Provider).statuses;
         let mut parts = Vec::new();
         for buyer in 0..self.scenario.buyers {
             let bookings = self.cast.witness(state.witness).seats.bookings();
-            let status = bookings.get(&Cast::key(buyer, false)).map_or("no hold", |booking| booking.status.as_str());
-            let mut part = status.to_owned();
+            let mut part = bookings.get(&key(buyer, false)).map_or("no hold", |booking| booking.status.as_str()).to_owned();
             for slot in buyer * self.scenario.attempts..(buyer + 1) * self.scenario.attempts {
-                if let Some((_, known, provider)) = self.both(state, slot) {
-                    let provider = provider.map_or("UNOPENED", Status::as_str);
+                if let Some(known) = self.inventorys(state, slot) {
+                    let provider = statuses[usize::from(slot)].map_or("UNOPENED", Status::as_str);
                     part = format!("{part}, paid {known}, provider {provider}");
                 }
             }
@@ -535,32 +394,47 @@ impl Sale {
         }
         parts.join("; ")
     }
-}
 
-/// Whether a call that is under way has this errand in its hands.
-fn is_tried(state: &State, number: u8, id: u64) -> bool {
-    state.calls.iter().any(|call| call.left.contains(&number) || (call.done | call.failed) >> id & 1 == 1)
-}
-
-/// The payment hears, unless it has stopped waiting.
-fn answer_webhook(state: &mut State, slot: Slot, taken: bool) {
-    if let Try::Working { attempt } = state.tries[usize::from(slot)] {
-        state.tries[usize::from(slot)] = Try::Answered { attempt, taken };
+    fn message(&self, message: Message) -> String {
+        let owed = |number: u16| match self.cast.owed(number) {
+            Owed::Pay { id, intent, instruction } => {
+                let what = format!("{instruction:?}");
+                let what = what.split([' ', '(']).next().unwrap_or_default();
+                format!("effect {id}, {what} of intent {}", self.cast.slot(intent))
+            }
+            Owed::Publish { first, last } => format!("publication of {first} to {last}"),
+            Owed::Report(webhook) => {
+                let slot = self.cast.slot(&webhook.body.data.payment_intent_id);
+                format!("{:?} of intent {slot}, try {}", webhook.body.kind, webhook.attempt)
+            }
+        };
+        match message {
+            Message::Out(number) => owed(number),
+            Message::Adrift(number) => format!("late {}", owed(number)),
+            Message::Back(number, came) => format!("answer ({came:?}) to {}", owed(number)),
+            Message::Batch(first, last) => format!("batch of {first} to {last}"),
+            Message::Dealt(through) => format!("word that all is dealt with through {through}"),
+        }
     }
 }
 
-/// The payment has stopped waiting for the call that its webhook led to.
-fn nobody_waits(state: &mut State, slot: Slot) {
-    for call in state.calls.iter_mut().filter(|call| call.owner == Owner::Webhook(slot)) {
-        call.owner = Owner::Request;
+const fn object(state: &State, side: Side) -> u32 {
+    match side {
+        Side::Inventory => state.inventory,
+        Side::Provider => state.provider,
     }
 }
 
-/// Its rows are its memory (see [`crate::object`]): what it loses is the webhook that is out.
-fn crash_payment(state: &mut State, slot: Slot) {
-    state.left.crashes -= 1;
-    nobody_waits(state, slot);
-    state.tries[usize::from(slot)] = Try::Idle;
+const fn object_mut(state: &mut State, side: Side) -> &mut u32 {
+    match side {
+        Side::Inventory => &mut state.inventory,
+        Side::Provider => &mut state.provider,
+    }
+}
+
+fn take_out(state: &mut State, message: Message) {
+    let at = state.messages.iter().position(|known| *known == message);
+    state.messages.remove(at.expect("it is on its way"));
 }
 
 impl World for Sale {
@@ -568,26 +442,12 @@ impl World for Sale {
     type Step = Step;
 
     fn start(&mut self) -> State {
-        let (inventory, witness) = self.begin_sale().expect("a new event breaks no promise");
-        let slots = usize::from(self.slots());
-        State {
-            instant: 0,
-            inventory,
-            payments: vec![0; slots],
-            witness,
-            calls: vec![],
-            tries: vec![Try::Idle; slots],
-            heard: 0,
-            webhooks: vec![],
-            instructions: vec![],
-            granted: vec![0; KEY_KINDS * slots],
-            left: self.scenario.bounds,
-        }
+        self.begin().expect("a new event breaks no promise")
     }
 
     fn left(&self, state: &State) -> u32 {
-        let Bounds { crashes, faults, echoes, losses, overlaps } = state.left;
-        [crashes, faults, echoes, losses, overlaps].into_iter().fold(0, |bits, left| bits << 4 | u32::from(left))
+        let Bounds { crashes, copies, losses } = state.left;
+        [crashes, copies, losses].into_iter().fold(0, |bits, left| bits << 4 | u32::from(left))
     }
 
     fn successors(&mut self, state: &State) -> Vec<(Step, After)> {
@@ -596,15 +456,12 @@ impl World for Sale {
             let after = self.take(state, step);
             let saves = self.saves.unwrap_or(0);
             successors.push((step, after));
-            if state.left.faults == 0 {
+            if state.left.crashes == 0 {
                 continue;
             }
-            for fault in (1..=saves).flat_map(|save| [Fault::RolledBack(save), Fault::Unheard(save)]) {
+            for fault in (1..=saves).flat_map(|save| [Fault::Undone(save), Fault::Untold(save)]) {
                 let Some(step) = step.with(fault) else { continue };
-                let after = self.take(state, step).map(|mut after| {
-                    after.left.faults -= 1;
-                    after
-                });
+                let after = self.take(state, step);
                 successors.push((step, after));
             }
         }
@@ -612,7 +469,7 @@ impl World for Sale {
     }
 
     fn rest(&mut self, state: &State) -> Result<Option<String>, Broken> {
-        if !self.is_at_rest(state) {
+        if self.next_instant(state).is_some() || !self.is_calm(state) {
             return Ok(None);
         }
         self.cast.witness(state.witness).at_rest().map_err(|violation| Broken(violation.to_string()))?;
@@ -622,6 +479,24 @@ impl World for Sale {
 
     fn describe(&mut self, state: &State) -> String {
         let how = self.ending(state);
-        format!("{} s: {how}", self.cast.now_sec(state.instant))
+        format!("{:.1} s: {how}", f64::from(state.now_ms) / 1000.0)
+    }
+
+    fn name(&self, step: Step) -> String {
+        let (text, fault) = match step {
+            Step::Clock => ("time passes".to_owned(), None),
+            Step::Ask(request, fault) => (format!("asked to {request:?}"), fault),
+            Step::Ring(side, fault) => (format!("the alarm of the {side:?} rings"), fault),
+            Step::Perform(number) => (format!("{} is sent", self.message(Message::Out(number))), None),
+            Step::Arrive(message, fault) => (format!("{} arrives", self.message(message)), fault),
+            Step::Lose(message) => (format!("{} is lost", self.message(message)), None),
+            Step::Copy(message) => (format!("a copy of {} stays on the way", self.message(message)), None),
+            Step::Crash(side) => (format!("the {side:?} crashes"), None),
+        };
+        match fault {
+            Some(Fault::Undone(save)) => format!("{text} [crash before save {save} is durable]"),
+            Some(Fault::Untold(save)) => format!("{text} [crash after save {save}, before anybody is told]"),
+            None => text,
+        }
     }
 }

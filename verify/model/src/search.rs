@@ -1,14 +1,13 @@
 //! Breadth first through every state, so that the first way to a broken promise is a shortest one.
 //!
 //! The search is our own, and not stateright's, for one reason: a state here is a handful of numbers. The real machines
-//! are neither small nor hashable; each object's state is interned once and each of its steps is computed once by the
-//! real engine (see [`crate::object`]), so that millions of combinations cost a table look-up each. What is left of a
+//! are neither small nor hashable; each machine's state is interned once and each of its steps is computed once by the
+//! real engine (see [`crate::part`]), so that millions of combinations cost a table look-up each. What is left of a
 //! search then is this page. A state is known by 128 bits of SipHash: of 10 million states, one is taken for
 //! another with a probability below 10⁻²⁴.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -24,7 +23,7 @@ pub trait World {
     /// Everything that decides about what can happen next.
     type State: Clone + PartialEq + Hash;
     /// What can happen.
-    type Step: Copy + fmt::Display;
+    type Step: Copy + PartialEq;
 
     /// Where it begins.
     fn start(&mut self) -> Self::State;
@@ -44,6 +43,9 @@ pub trait World {
 
     /// `state` in a few words, for a path.
     fn describe(&mut self, state: &Self::State) -> String;
+
+    /// `step` in words.
+    fn name(&self, step: Self::Step) -> String;
 }
 
 /// A way to a broken promise, as short as any.
@@ -173,10 +175,10 @@ fn note<W: World>(
     let mut state = world.start();
     let mut path = Vec::new();
     for step in steps {
-        let after = world.successors(&state).into_iter().find(|(other, _)| other.to_string() == step.to_string());
+        let after = world.successors(&state).into_iter().find(|(other, _)| *other == step);
         state = after.and_then(|(_, after)| after.ok()).expect("a step that was taken can be taken again");
-        path.push(format!("{step}  →  {}", world.describe(&state)));
+        path.push(format!("{}  →  {}", world.name(step), world.describe(&state)));
     }
-    path.extend(last.map(|step| step.to_string()));
+    path.extend(last.map(|step| world.name(step)));
     found.violations.push(Violation { what: broken.0, path });
 }

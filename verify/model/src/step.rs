@@ -1,15 +1,24 @@
-//! What can happen, one at a time.
+//! Where everything stands, and what can happen, one at a time.
 
-use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use crate::object::Fault;
+use crate::{part::Fault, scenario::Bounds};
 
 /// A buyer, from 0.
 pub type Buyer = u8;
 /// A payment intent: `buyer * attempts + attempt`.
 pub type Slot = u8;
 
-/// What a buyer asks of the inventory through the gateway.
+/// A machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The inventory.
+    Inventory,
+    /// The simulated provider.
+    Provider,
+}
+
+/// What a buyer asks through the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Request {
     /// Hold the seat. Sent again, the same key comes with other random bits for the reservation.
@@ -24,60 +33,112 @@ pub enum Request {
     CancelIntent(Slot),
     /// Give the order back.
     Refund(Buyer),
+    /// A signed approval that comes on another way once the payment is over for both sides: nobody's request.
+    Word(Slot),
+    /// How an intent stands, asked of the provider.
+    Look(Slot),
+    /// Have the payment approved or declined now.
+    Process(Slot, bool),
+    /// The answer to that, once it was reported.
+    Settle(Slot),
 }
 
-/// Which errands an alarm finds due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Due {
-    /// None: it rings for a deadline or for the outbox.
-    None,
-    /// All there are.
-    All,
-    /// This one alone; the others' pauses are longer.
-    One(u8),
+impl Request {
+    /// Kinds of keys; a kind has one for each buyer or intent.
+    pub const KEYS: usize = 9;
+
+    /// Who is asked.
+    #[must_use]
+    pub const fn side(self) -> Side {
+        match self {
+            Self::Look(_) | Self::Process(..) | Self::Settle(_) => Side::Provider,
+            _ => Side::Inventory,
+        }
+    }
+
+    /// The key that it comes with: its kind, and the number of the buyer or intent.
+    #[must_use]
+    pub const fn key(self) -> Option<(u8, u8)> {
+        Some(match self {
+            Self::Hold(buyer, _) => (0, buyer),
+            Self::Open(slot) => (1, slot),
+            Self::Confirm(slot, _) => (2, slot),
+            Self::Cancel(buyer) => (3, buyer),
+            Self::CancelIntent(slot) => (4, slot),
+            Self::Refund(buyer) => (5, buyer),
+            Self::Word(slot) => (6, slot),
+            Self::Settle(slot) => (7, slot),
+            Self::Look(_) | Self::Process(..) => return None,
+        })
+    }
+
+    /// The key of the provider's own webhook.
+    #[must_use]
+    pub const fn webhook_key(slot: Slot) -> (u8, u8) {
+        (8, slot)
+    }
 }
 
-/// One step of one part of the system.
+/// What came of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Came {
+    /// It failed, or nobody knows.
+    Failed,
+    /// It was performed.
+    Performed,
+    /// It was performed, and the receiver sees the payment like this: a number of `Status::ALL`.
+    Told(u8),
+}
+
+/// What is on its way. Effects have numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Message {
+    /// An effect; who performs it waits.
+    Out(u16),
+    /// How it was answered.
+    Back(u16, Came),
+    /// An effect that nobody waits for: a copy, or sent before a crash. It may never arrive.
+    Adrift(u16),
+    /// Envelopes from one sequence through another, in `sale-events`.
+    Batch(u8, u8),
+    /// The reader of `sale-events` says that it has dealt with everything up to here.
+    Dealt(u8),
+}
+
+/// What a machine is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ask {
+    /// To take over the event.
+    Open,
+    /// By a buyer.
+    Request(Request),
+    /// What a message says.
+    Message(Message),
+    /// To capture, by nobody who may.
+    Capture(Slot),
+    /// What is due.
+    Due,
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The next instant comes.
     Clock,
-    /// A buyer's request reaches the inventory.
+    /// A request arrives.
     Ask(Request, Option<Fault>),
-    /// The gateway asks the provider, to confirm.
-    AskProvider(Slot, Option<Fault>),
-    /// A buyer has a payment decided now, approved or declined.
-    Process(Slot, bool, Option<Fault>),
-    /// The inventory's alarm rings.
-    InventoryAlarm(Due, Option<Fault>),
-    /// A payment's alarm rings.
-    PaymentAlarm(Slot, Option<Fault>),
-    /// The next errand of a call is delivered.
-    Instruct(u8, Option<Fault>),
-    /// It fails: the instruction or its answer is lost.
-    InstructLost(u8),
-    /// A copy of it stays on the way.
-    InstructEchoed(u8),
-    /// All errands of a call were tried; the inventory notes it and the call is answered.
-    Finish(u8, Option<Fault>),
-    /// A copy of an instruction arrives.
-    LateInstruct(u8, Option<Fault>),
-    /// A payment sends its webhook.
-    Report(Slot),
-    /// It reaches the inventory.
-    Webhook(Slot, Option<Fault>),
-    /// It, or its answer, is lost.
-    WebhookLost(Slot),
-    /// A copy of it stays on the way.
-    WebhookEchoed(Slot),
-    /// The payment hears how its webhook was answered.
-    WebhookResult(Slot, Option<Fault>),
-    /// A copy of a webhook arrives.
-    LateWebhook(u8, Option<Fault>),
-    /// The inventory loses its memory and every call it was carrying out.
-    CrashInventory,
-    /// A payment loses its memory and the webhook it was sending.
-    CrashPayment(Slot),
+    /// The alarm of a machine rings: it carries out what is due.
+    Ring(Side, Option<Fault>),
+    /// A due effect is sent.
+    Perform(u16),
+    /// A message arrives.
+    Arrive(Message, Option<Fault>),
+    /// A message, or the answer to it, is lost.
+    Lose(Message),
+    /// A copy of a message stays on the way.
+    Copy(Message),
+    /// A machine loses its memory, and all that it was waiting for.
+    Crash(Side),
 }
 
 impl Step {
@@ -87,75 +148,43 @@ impl Step {
         let fault = Some(fault);
         Some(match self {
             Self::Ask(request, None) => Self::Ask(request, fault),
-            Self::AskProvider(slot, None) => Self::AskProvider(slot, fault),
-            Self::Process(slot, approve, None) => Self::Process(slot, approve, fault),
-            Self::InventoryAlarm(due, None) => Self::InventoryAlarm(due, fault),
-            Self::PaymentAlarm(slot, None) => Self::PaymentAlarm(slot, fault),
-            Self::Instruct(call, None) => Self::Instruct(call, fault),
-            Self::Finish(call, None) => Self::Finish(call, fault),
-            Self::LateInstruct(copy, None) => Self::LateInstruct(copy, fault),
-            Self::Webhook(slot, None) => Self::Webhook(slot, fault),
-            Self::WebhookResult(slot, None) => Self::WebhookResult(slot, fault),
-            Self::LateWebhook(copy, None) => Self::LateWebhook(copy, fault),
+            Self::Ring(side, None) => Self::Ring(side, fault),
+            Self::Arrive(message, None) => Self::Arrive(message, fault),
             _ => return None,
         })
     }
-
-    const fn fault(self) -> Option<Fault> {
-        match self {
-            Self::Ask(_, fault)
-            | Self::AskProvider(_, fault)
-            | Self::Process(_, _, fault)
-            | Self::InventoryAlarm(_, fault)
-            | Self::PaymentAlarm(_, fault)
-            | Self::Instruct(_, fault)
-            | Self::Finish(_, fault)
-            | Self::LateInstruct(_, fault)
-            | Self::Webhook(_, fault)
-            | Self::WebhookResult(_, fault)
-            | Self::LateWebhook(_, fault) => fault,
-            _ => None,
-        }
-    }
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Clock => f.write_str("time passes"),
-            Self::Ask(Request::Hold(buyer, false), _) => write!(f, "buyer {buyer} holds the seat"),
-            Self::Ask(Request::Hold(buyer, true), _) => write!(f, "buyer {buyer} sends the hold again"),
-            Self::Ask(Request::Open(slot), _) => write!(f, "intent {slot} is opened"),
-            Self::Ask(Request::Confirm(slot, false), _) => write!(f, "intent {slot} is confirmed"),
-            Self::Ask(Request::Confirm(slot, true), _) => write!(f, "intent {slot} is confirmed, as authorised"),
-            Self::Ask(Request::Cancel(buyer), _) => write!(f, "buyer {buyer} cancels the reservation"),
-            Self::Ask(Request::CancelIntent(slot), _) => write!(f, "intent {slot} is cancelled"),
-            Self::Ask(Request::Refund(buyer), _) => write!(f, "buyer {buyer} gives the order back"),
-            Self::AskProvider(slot, _) => write!(f, "the gateway asks the provider about intent {slot}"),
-            Self::Process(slot, true, _) => write!(f, "intent {slot} is approved by request"),
-            Self::Process(slot, false, _) => write!(f, "intent {slot} is declined by request"),
-            Self::InventoryAlarm(Due::None, _) => f.write_str("the inventory's alarm rings"),
-            Self::InventoryAlarm(Due::All, _) => f.write_str("the inventory's alarm tries all errands"),
-            Self::InventoryAlarm(Due::One(errand), _) => write!(f, "the inventory's alarm tries errand {errand}"),
-            Self::PaymentAlarm(slot, _) => write!(f, "the alarm of intent {slot} rings"),
-            Self::Instruct(call, _) => write!(f, "call {call} delivers its next errand"),
-            Self::InstructLost(call) => write!(f, "call {call} fails to deliver its next errand"),
-            Self::InstructEchoed(call) => write!(f, "a copy of the next errand of call {call} stays on the way"),
-            Self::Finish(call, _) => write!(f, "call {call} notes what was delivered"),
-            Self::LateInstruct(copy, _) => write!(f, "late instruction {copy} arrives"),
-            Self::Report(slot) => write!(f, "intent {slot} sends its webhook"),
-            Self::Webhook(slot, _) => write!(f, "the webhook of intent {slot} arrives"),
-            Self::WebhookLost(slot) => write!(f, "the webhook of intent {slot} or its answer is lost"),
-            Self::WebhookEchoed(slot) => write!(f, "a copy of the webhook of intent {slot} stays on the way"),
-            Self::WebhookResult(slot, _) => write!(f, "intent {slot} hears how its webhook was answered"),
-            Self::LateWebhook(copy, _) => write!(f, "late webhook {copy} arrives"),
-            Self::CrashInventory => f.write_str("the inventory crashes"),
-            Self::CrashPayment(slot) => write!(f, "intent {slot} crashes"),
-        }?;
-        match self.fault() {
-            Some(Fault::RolledBack(save)) => write!(f, " [save {save} is rolled back]"),
-            Some(Fault::Unheard(save)) => write!(f, " [the answer of save {save} is lost]"),
-            None => Ok(()),
-        }
+/// Everything that decides about what can happen next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Time since the sale opened.
+    pub now_ms: u32,
+    /// The inventory.
+    pub inventory: u32,
+    /// The provider.
+    pub provider: u32,
+    /// What was saved so far, as the witness accounts for it.
+    pub witness: u32,
+    /// What is on its way, sorted.
+    pub messages: Vec<Message>,
+    /// The last envelope before which the reader of `sale-events` has dealt with all.
+    pub reader: u8,
+    /// Intents of which some gateway has heard that they are authorised, a bit each.
+    pub heard: u8,
+    /// Intents that a buyer had decided, a bit each.
+    pub processed: u8,
+    /// What each key was granted with, from 1; 0 for nothing.
+    pub granted: Vec<u16>,
+    /// What may still go wrong.
+    pub left: Bounds,
+}
+
+impl Hash for State {
+    /// Of everything but what may still go wrong.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self { now_ms, inventory, provider, witness, messages, reader, heard, processed, granted, left: _ } = self;
+        (now_ms, inventory, provider, witness, messages).hash(hasher);
+        (reader, heard, processed, granted).hash(hasher);
     }
 }

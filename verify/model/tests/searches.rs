@@ -8,6 +8,8 @@ use model::{
 };
 
 const STATES_MAX: usize = 500_000;
+const CONFIRM: Acts = Acts { confirm: true, ..Acts::NONE };
+const LOSS: Bounds = Bounds { losses: 1, ..Bounds::NONE };
 
 fn search(scenario: Scenario) -> Found {
     explore(&mut Sale::new(scenario), STATES_MAX)
@@ -30,11 +32,10 @@ fn a_sale_can_end_in_every_way_that_the_contract_has() {
         let scenario = Scenario::one_buyer("endings", provider, delay_sec, Bounds::NONE);
         search(Scenario { acts, ..scenario }).endings.into_keys().collect::<Vec<_>>()
     };
-    let only = Acts::default();
-    let confirmed = endings(Provider::Approve, 90, Acts { confirm: true, refund: true, ..only });
-    let given_up = endings(Provider::Approve, 90, Acts { cancel: true, cancel_intent: true, ..only });
-    let never = endings(Provider::Timeout, 0, only);
-    let declined = endings(Provider::Fail, 30, only);
+    let confirmed = endings(Provider::Approve, 90, Acts { refund: true, ..CONFIRM });
+    let given_up = endings(Provider::Approve, 90, Acts { cancel: true, cancel_intent: true, ..Acts::NONE });
+    let never = endings(Provider::Timeout, 0, Acts { word: true, ..Acts::NONE });
+    let declined = endings(Provider::Fail, 30, Acts::NONE);
     let all = [confirmed, given_up, never, declined].concat();
     for ending in [
         "no hold",
@@ -42,6 +43,7 @@ fn a_sale_can_end_in_every_way_that_the_contract_has() {
         "CANCELLED, paid CANCELLED, provider CANCELLED",
         "EXPIRED, paid CANCELLED, provider CANCELLED",
         "EXPIRED, paid EXPIRED, provider EXPIRED",
+        "EXPIRED, paid REFUNDED, provider EXPIRED",
         "CANCELLED, paid FAILED, provider FAILED",
         "REFUNDED, paid REFUNDED, provider REFUNDED",
     ] {
@@ -49,18 +51,22 @@ fn a_sale_can_end_in_every_way_that_the_contract_has() {
     }
 }
 
-/// The first broken promise of a buyer who confirms in a flawed environment.
-fn first_broken(flaw: Flaw, bounds: Bounds) -> String {
-    let scenario = Scenario::one_buyer("flawed", Provider::Approve, 60, bounds);
-    let found = search(Scenario { flaw, acts: Acts { confirm: true, ..Acts::default() }, ..scenario });
+/// The first broken promise of a search.
+fn first_broken(scenario: Scenario) -> String {
+    let found = search(scenario);
     let first = found.violations.first().expect("the search finds nothing");
     assert!(first.path.len() > 1, "a path leads there: {:?}", first.path);
     first.what.clone()
 }
 
+/// The first broken promise of a buyer who confirms in a flawed environment.
+fn first_broken_of_one(flaw: Flaw, bounds: Bounds) -> String {
+    first_broken(Scenario { flaw, acts: CONFIRM, ..Scenario::one_buyer("flawed", Provider::Approve, 60, bounds) })
+}
+
 #[test]
 fn a_record_that_is_not_kept_is_found() {
-    let what = first_broken(Flaw::RecordsAreDropped, Bounds::NONE);
+    let what = first_broken_of_one(Flaw::RecordsAreDropped, Bounds::NONE);
     assert!(what.starts_with("acknowledged-survives: a key that was granted is refused"), "{what}");
 }
 
@@ -69,31 +75,38 @@ fn a_commit_that_is_granted_and_not_made_is_found() {
     // Its very first commit, the event, is lost already.
     let scenario = Scenario::one_buyer("flawed", Provider::Approve, 60, Bounds::NONE);
     let mut sale = Sale::new(Scenario { flaw: Flaw::CommitsAreDropped, ..scenario });
-    let broken = sale.begin_sale().expect_err("the search finds nothing");
+    let broken = sale.begin().expect_err("the search finds nothing");
     assert!(broken.0.starts_with("acknowledged-survives: memory is"), "{}", broken.0);
 }
 
 #[test]
 fn money_that_is_taken_before_the_seat_is_sold_is_found() {
-    let what = first_broken(Flaw::CaptureOnApproval, Bounds::NONE);
+    let what = first_broken_of_one(Flaw::CaptureOnApproval, Bounds::NONE);
     assert!(what.starts_with("money-behind-seat:") && what.contains("its seats were not sold"), "{what}");
 }
 
 #[test]
 fn a_sale_on_the_clients_word_is_found() {
-    let what = first_broken(Flaw::ProviderIsNotAsked, Bounds::NONE);
+    let what = first_broken_of_one(Flaw::ProviderIsNotAsked, Bounds::NONE);
     assert!(what.starts_with("money-behind-seat:") && what.contains("not authorised"), "{what}");
 }
 
 #[test]
-fn an_errand_that_is_lost_for_good_is_found() {
-    let bounds = Bounds { losses: 1, ..Bounds::NONE };
-    let what = first_broken(Flaw::LostErrandsCountAsDone, bounds);
+fn an_effect_that_is_lost_for_good_is_found() {
+    let what = first_broken_of_one(Flaw::LostEffectsCountAsDone, LOSS);
     assert!(what.starts_with("money-behind-seat:") || what.starts_with("agreement:") || what.starts_with("all-ends:"), "{what}");
 }
 
 #[test]
 fn an_authorisation_nobody_ever_hears_of_is_found() {
-    let what = first_broken(Flaw::EveryWebhookIsLost, Bounds::NONE);
+    let what = first_broken_of_one(Flaw::EveryWebhookIsLost, Bounds::NONE);
     assert!(what.starts_with("all-ends:") && what.contains("stays AUTHORIZED"), "{what}");
+}
+
+#[test]
+fn an_envelope_that_nobody_dealt_with_is_found() {
+    for flaw in [Flaw::PublishedCountsAsDealtWith, Flaw::GapsAreSkipped] {
+        let what = first_broken(Scenario { flaw, ..Scenario::log("flawed", 2, LOSS) });
+        assert!(what.starts_with("nothing-untold: consumed to"), "{flaw:?}: {what}");
+    }
 }
