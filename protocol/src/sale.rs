@@ -115,14 +115,6 @@ pub async fn look<G: Gate>(gate: &G, event_id: &EventId, query: Query) -> Result
     ask(gate, event_id, &Object::Inventory(event_id.clone()), &InventoryAsk::Query(query)).await
 }
 
-/// The reader of `sale-events` has dealt with an event's envelopes up to `through`.
-///
-/// # Errors
-/// There is no answer, or no such event.
-pub async fn consumed<G: Gate>(gate: &G, event_id: &EventId, through: u64) -> Result<(), G::Error> {
-    granted::<G>(command(gate, event_id, Command::Consumed { through }).await?).map(drop)
-}
-
 /// The body of a granted answer.
 ///
 /// # Errors

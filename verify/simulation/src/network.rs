@@ -67,10 +67,7 @@ impl World {
         }
         let envelope = |text: &String| Envelope::parse(text).expect("the log is of envelopes");
         let batch: Vec<Envelope> = envelopes.iter().map(envelope).collect();
-        let mut last_word = self.0.last_word.borrow_mut();
-        let newest = batch.iter().chain(last_word.as_ref()).max_by_key(|envelope| envelope.sequence).cloned();
-        *last_word = newest;
-        drop(last_word);
+        self.note_last_word(&batch);
         let lost = self.goes_wrong(self.0.weather.loses);
         let times = u32::from(!lost) + u32::from(self.goes_wrong(self.0.weather.repeats));
         for _ in 0..times {
@@ -89,6 +86,13 @@ impl World {
         let unheard = self.goes_wrong(self.0.weather.loses);
         self.0.executor.sleep(self.delay_ms()).await;
         if unheard { Err("the queue did not say whether it took them".into()) } else { Ok(()) }
+    }
+
+    /// Keeps the newest envelope that was published.
+    fn note_last_word(&self, batch: &[Envelope]) {
+        let mut last_word = self.0.last_word.borrow_mut();
+        let newest = batch.iter().chain(last_word.as_ref()).max_by_key(|envelope| envelope.sequence).cloned();
+        *last_word = newest;
     }
 
     /// Signs a webhook and sends it to the gateway; the body of its answer.
