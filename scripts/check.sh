@@ -45,6 +45,9 @@ if found=$(grep -rnE "$impure" "$pure/src" --include='*.rs' | grep -vE '^[^:]+:[
 fi
 done
 
+say check "mutants find their places"
+node tests/mutants/check.mjs || fail check "a deliberate fault of tests/mutants/list.mjs has lost its place"
+
 scripts/build-web.sh
 for project in tests web; do
   [ -f "$project/tsconfig.json" ] || continue
