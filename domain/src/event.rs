@@ -286,6 +286,12 @@ impl Event {
         now < self.sale_opens_at.0
     }
 
+    /// Whether sales have begun and are not over, at `now`.
+    #[must_use]
+    pub fn is_on_sale(&self, now: Millis) -> bool {
+        !self.is_before_opening(now) && !self.is_closed(now)
+    }
+
     /// Whether sales are over, at `now`.
     #[must_use]
     pub fn is_closed(&self, now: Millis) -> bool {

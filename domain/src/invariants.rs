@@ -49,11 +49,13 @@ pub enum Invariant {
     /// The log has every envelope of an event, without a gap, for the life of the event; a cursor moves only over what its
     /// reader has acknowledged.
     NothingUntold,
+    /// What a user may have holds at every move that takes seats: within the sale, and no more of them than the event allows.
+    Limits,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SeatOnce,
         Self::HoldEnds,
         Self::MoneyBehindSeat,
@@ -65,6 +67,7 @@ impl Invariant {
         Self::NoIdleSlot,
         Self::AllEnds,
         Self::NothingUntold,
+        Self::Limits,
     ];
 
     /// Its name in the documents.
@@ -82,6 +85,7 @@ impl Invariant {
             Self::NoIdleSlot => "no-idle-slot",
             Self::AllEnds => "all-ends",
             Self::NothingUntold => "nothing-untold",
+            Self::Limits => "limits",
         }
     }
 }

@@ -215,6 +215,9 @@ pub trait EventAsk: Serialize {
     /// Whether crowds ask it, and the object answers one as soon as the other: several may share a call, which is
     /// answered when all of them are. See [`crate::sale::batch`].
     fn is_of_crowds(&self) -> bool;
+
+    /// Whether it changes nothing, and is answered from what was committed before.
+    fn is_look(&self) -> bool;
 }
 
 impl EventAsk for LaneAsk {
@@ -224,6 +227,10 @@ impl EventAsk for LaneAsk {
 
     fn is_of_crowds(&self) -> bool {
         matches!(self, Self::Join(_))
+    }
+
+    fn is_look(&self) -> bool {
+        false
     }
 }
 
@@ -235,6 +242,10 @@ impl EventAsk for QueueAsk {
     fn is_of_crowds(&self) -> bool {
         matches!(self, Self::Command(queue::Command::Enter { .. }))
     }
+
+    fn is_look(&self) -> bool {
+        matches!(self, Self::Board { .. })
+    }
 }
 
 impl EventAsk for InventoryAsk {
@@ -244,6 +255,10 @@ impl EventAsk for InventoryAsk {
 
     fn is_of_crowds(&self) -> bool {
         matches!(self, Self::Command(inventory::Command::Hold { .. }))
+    }
+
+    fn is_look(&self) -> bool {
+        matches!(self, Self::Query(_) | Self::Follow { .. })
     }
 }
 
@@ -338,6 +353,11 @@ pub async fn answer<A: EventAsk>(
     answer: impl AsyncFn(A, &str) -> Result<Answer, Problem>,
 ) -> Result<Answer, Problem> {
     let Some(event) = event else { return answer(ask, &trace).await };
+    if ask.is_look() {
+        // It sees what was committed, so that the event has to be first.
+        answer(A::configure(event), &trace).await?;
+        return answer(ask, &trace).await;
+    }
     let mut configured = pin!(answer(A::configure(event), &trace));
     let mut answered = pin!(answer(ask, &trace));
     let mut is_configured = false;

@@ -281,6 +281,9 @@ impl SeatsWitness {
         if let Some(section) = &reservation.section {
             self.take_places(section, from, to, reservation.quantity)?;
         }
+        if from.is_none() {
+            self.may_have(reservation, now)?;
+        }
         let of_user = self.of_user.entry(reservation.user.clone()).or_default();
         match (from, to) {
             (None, Some(_)) => *of_user += reservation.quantity,
@@ -288,6 +291,16 @@ impl SeatsWitness {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether its user may have what a reservation takes: asked at each move that takes seats, not only at the first.
+    fn may_have(&self, reservation: &Reservation, now: Millis) -> Verdict {
+        let Reservation { key, user, quantity, .. } = reservation;
+        let Some(event) = &self.event else { return Ok(()) };
+        hold(Invariant::Limits, event.is_on_sale(now), || format!("{key} took seats at {now}, outside the sale"))?;
+        let of_user = self.of_user.get(user).copied().unwrap_or(0) + quantity;
+        let max = event.max_seats_per_user;
+        hold(Invariant::Limits, of_user <= max, || format!("{key} takes {quantity} seats, its user has {of_user} of {max}"))
     }
 
     fn take(&mut self, seat: &str, from: Option<Taker>, to: Option<Taker>) -> Verdict {
@@ -328,11 +341,8 @@ impl SeatsWitness {
         hold(Invariant::AdmissionExact, admitted, || format!("{key} was made at {now} by admission {admission} that is over"))?;
         let first = !self.holding.contains_key(&admission);
         hold(Invariant::AdmissionExact, first, || format!("admission {admission} holds twice"))?;
-        let on_sale = !event.is_before_opening(now) && !event.is_closed(now);
-        hold(Invariant::AdmissionExact, on_sale, || format!("{key} was made at {now}, outside the sale"))?;
-        let of_user = self.of_user.get(&reservation.user).copied().unwrap_or(0) + quantity;
-        let within = of_user <= event.max_seats_per_user && (1..=event.max_seats_per_reservation).contains(&quantity);
-        hold(Invariant::AdmissionExact, within, || format!("{key} takes {quantity} seats, its user has {of_user}"))?;
+        let within = (1..=event.max_seats_per_reservation).contains(&quantity);
+        hold(Invariant::Limits, within, || format!("{key} takes {quantity} seats"))?;
         let deadline = now.plus_sec(event.hold_ttl_sec.into());
         hold(Invariant::HoldEnds, reservation.hold_expires_at == deadline, || format!("{key} is held for another time"))?;
         let seats: Amount = reservation.seat_ids.iter().filter_map(|seat| self.prices.get(seat)).sum();

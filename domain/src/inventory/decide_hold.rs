@@ -37,9 +37,7 @@ pub(super) fn hold(
     let quantity = wanted_quantity(event, wish)?;
     let named = wish.seat_ids.as_deref().map(|ids| named_seats(inventory, ids)).transpose()?;
     let section = wish.section.as_deref().map(|id| section_index(inventory, id)).transpose()?;
-    if inventory.hold_by_admission.contains_key(&admission.number)
-        || inventory.seats_of_user(user).saturating_add(quantity) > event.max_seats_per_user
-    {
+    if inventory.hold_by_admission.contains_key(&admission.number) || !inventory.may_have_more(event, user, quantity) {
         return Err(Refusal::ReservationLimit);
     }
     let choice = match named {

@@ -111,12 +111,12 @@ pub(super) fn decided(
             Consequence::Voided
         }
         _ if known.status != payment::Status::Pending => Consequence::None,
-        Word::Approved if can_sell(inventory, reservation) => {
+        Word::Approved if can_sell(inventory, event, reservation, context.now) => {
             sell(&mut draft, reservation.clone(), attempt);
             Consequence::Confirmed
         }
         Word::Approved => {
-            void(&mut draft, reservation.clone(), attempt, "the seats were no longer free");
+            void(&mut draft, reservation.clone(), attempt, "the seats could no longer be had");
             Consequence::Voided
         }
         Word::Failed { reason } => fail(&mut draft, reservation.clone(), attempt, reason),
@@ -179,8 +179,8 @@ fn confirmed(event: &Event, reservation: &Reservation, at: Millis) -> Reply {
     }
 }
 
-/// Whether the seats are the reservation's own, or all free again after its hold ran out.
-fn can_sell(inventory: &Inventory, reservation: &Reservation) -> bool {
+/// Whether the seats are the reservation's own; or whether its user might hold them now, after its hold ran out.
+fn can_sell(inventory: &Inventory, event: &Event, reservation: &Reservation, now: Millis) -> bool {
     let free = |seat| inventory.seats.state(seat) == SeatState::Available;
     let places = |id: &String| {
         let section = inventory.map.section(id);
@@ -189,7 +189,9 @@ fn can_sell(inventory: &Inventory, reservation: &Reservation) -> bool {
     match reservation.status {
         Status::Hold => true,
         Status::Expired => {
-            reservation.seats.len() == reservation.seat_ids.len()
+            event.is_on_sale(now)
+                && inventory.may_have_more(event, &reservation.user, reservation.quantity)
+                && reservation.seats.len() == reservation.seat_ids.len()
                 && reservation.seats.iter().copied().all(free)
                 && reservation.section.as_ref().is_none_or(places)
         }

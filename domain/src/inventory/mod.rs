@@ -361,6 +361,11 @@ impl Inventory {
         (reservation.user == *user).then_some(reservation).ok_or(Refusal::Forbidden)
     }
 
+    /// Whether a user may have so many seats more, by the limit of the event.
+    fn may_have_more(&self, event: &Event, user: &UserId, quantity: u32) -> bool {
+        self.seats_of_user(user).saturating_add(quantity) <= event.max_seats_per_user
+    }
+
     fn seats_of_user(&self, user: &UserId) -> u32 {
         self.seats_by_user.get(&digest(user)).copied().unwrap_or(0)
     }
