@@ -166,9 +166,9 @@ export type Ledger = { entries: LedgerEntry[]; next_cursor: Cursor };
 
 export type NewWebhook = { url: string; secret: string; organiser_id?: string | null; event_ids?: EventId[] | null };
 
-export type Failure = { at: Instant; reason: string };
+export type DeliveryFailure = { at: Instant; reason: string };
 
-export type Webhook = { webhook_id: string; url: string; organiser_id: string | null; event_ids: EventId[] | null; created_at: Instant; updated_at: Instant; state: "active" | "failing" | "disabled"; disabled: (Failure | null); last_success_at: (Instant | null); last_failure: (Failure | null); next_try_at: (Instant | null); backlog: number };
+export type Webhook = { webhook_id: string; url: string; organiser_id: string | null; event_ids: EventId[] | null; created_at: Instant; updated_at: Instant; state: "active" | "failing" | "disabled"; disabled: (DeliveryFailure | null); last_success_at: (Instant | null); last_failure: (DeliveryFailure | null); next_try_at: (Instant | null); backlog: number };
 
 export type Webhooks = { webhooks: Webhook[] };
 
