@@ -77,6 +77,12 @@ pub trait Machine: Sized {
         let _ = command;
         false
     }
+
+    /// Whether `change` may be about what `command` needs of the rows, so that it has to be saved before that is recalled.
+    fn concerns(change: &Self::Change, command: &Self::Command) -> bool {
+        let _ = (change, command);
+        true
+    }
 }
 
 /// A granted command: what to answer, and what becomes true.
@@ -320,8 +326,9 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
     ) -> Result<Outcome, S::Fault> {
         let now = context.now;
         if self.loaded()?.0.must_recall(command) {
-            // What the rows say of it may be waiting to be saved.
-            self.save(steps, now)?;
+            if steps.iter().flat_map(|step| &step.changes).any(|change| M::concerns(change, command)) {
+                self.save(steps, now)?;
+            }
             let (machine, _) = self.live.as_mut().expect("loaded just above");
             self.store.recall(machine, command)?;
         }

@@ -18,7 +18,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::platform::{Platform, Problem};
+use crate::Problem;
 
 const GRANTED: u8 = b'G';
 const REPLAYED: u8 = b'P';
@@ -291,14 +291,6 @@ pub enum Fault {
     Broken(String),
 }
 
-/// Asks an object, and once more where that may help: every command has one effect however often it arrives.
-///
-/// # Errors
-/// There is no answer.
-pub async fn ask<P: Platform, A: Serialize>(platform: &P, to: &Object, trace: &str, ask: &A) -> Result<Answer, Fault> {
-    ask_through(async |body: &[u8]| platform.send(to, body).await, trace, None, ask).await
-}
-
 /// Asks an object of an event by `ask`, which takes the event along where it is given. It is, where the object is not known to
 /// have it and where it says so: an object that was never configured is configured by its first question.
 ///
@@ -320,7 +312,7 @@ pub async fn ask_configured<V: Deref<Target = Event>, E>(
     Ok(answer)
 }
 
-/// The same through any way of sending once.
+/// Asks by any way of sending once, and once more where that may help: every command has one effect however often it arrives.
 ///
 /// # Errors
 /// There is no answer.
@@ -372,7 +364,7 @@ pub async fn answer<A: EventAsk>(
 /// Reads what an object was asked.
 ///
 /// # Errors
-/// The body is not what [`ask`] sends.
+/// The body is not what [`ask_through`] sends.
 pub fn question<A: DeserializeOwned>(body: &[u8]) -> Result<Envelope<A>, Problem> {
     Ok(serde_json::from_slice(body)?)
 }

@@ -28,7 +28,11 @@ use domain::{
 use futures_channel::oneshot::{self, Sender};
 use serde_json::json;
 
-use crate::platform::{Level, Platform, Problem};
+use crate::{
+    Problem,
+    carrier::Carrier as _,
+    platform::{Level, Platform},
+};
 
 /// Commands that wait for a commit at the same time; one more is told to come back. Each is about 1 KB.
 const WAITING_MAX: usize = 4096;
@@ -194,9 +198,10 @@ async fn perform_all<A: Actor>(actor: Rc<A>, key: KeyOf<A::Machine>, first: Opti
             let fields = json!({ "effect": id, "attempt": attempt + 1, "problem": problem.to_string() });
             host.platform.log(Level::Warn, trace, "effect failed", fields);
         }
-        let noted = actor.commit(command, trace).await;
+        // What those who waited ask next shares the commit: that it was tried need not be saved before they are told.
+        let noted = actor.commit(command, trace);
         host.wake(id);
-        next = noted.and_then(|_| host.due_of(&key));
+        next = noted.await.and_then(|_| host.due_of(&key));
     }
     host.performing.borrow_mut().remove(&key);
     host.wake_all(&key);

@@ -22,7 +22,8 @@ use futures_channel::oneshot::{self, Sender};
 
 use crate::{
     Actor, Host, Performed, Platform, Problem,
-    ask::{InventoryAsk, Object, QueueAsk, ask},
+    ask::{InventoryAsk, Object, QueueAsk},
+    batch::{self, Batches, CALLS_MAX},
     payment::{Provider, SimulatedProvider},
     within,
 };
@@ -62,6 +63,7 @@ pub struct InventoryActor<P, S> {
     host: Host<P, Inventory, S>,
     event_id: EventId,
     provider: SimulatedProvider<P>,
+    batches: Batches,
     /// Those who wait for the seats to change.
     followers: RefCell<Vec<Sender<()>>>,
     /// Epoch and sequence that they know.
@@ -114,9 +116,10 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> Actor for Inventor
 impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, S> {
     /// The inventory of an event.
     pub fn new(platform: Rc<P>, store: S, event_id: EventId) -> Self {
-        let provider = SimulatedProvider(Rc::clone(&platform));
+        let batches = batch::batches(CALLS_MAX);
+        let provider = SimulatedProvider::new(Rc::clone(&platform), Rc::clone(&batches));
         let host = Host::new(platform, store);
-        Self { host, event_id, provider, followers: RefCell::new(Vec::new()), told: Cell::new(None) }
+        Self { host, event_id, provider, batches, followers: RefCell::new(Vec::new()), told: Cell::new(None) }
     }
 
     /// Answers what it is asked.
@@ -157,7 +160,7 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     async fn end_admission(&self, number: u64, id: u64, trace: TraceId) -> Result<(), Problem> {
         let end = QueueAsk::Command(QueueCommand::End { number });
         let to = Object::Queue(self.event_id.clone());
-        match ask(&*self.host.platform, &to, &trace.traceparent(id), &end).await {
+        match batch::ask(&self.batches, &*self.host.platform, &to, &trace.traceparent(id), &end).await {
             // A queue that was never asked has nobody inside.
             Ok(Answer::Granted { .. } | Answer::Refused(Refusal::Unconfigured)) => Ok(()),
             Ok(Answer::Refused(refusal)) => Err(refusal.code().into()),

@@ -20,6 +20,8 @@ use futures_channel::oneshot::{self, Receiver, Sender};
 use crate::{
     Host, Level, Platform, Problem,
     ask::{Fault, LaneAsk, Object, QueueAsk, ask_configured, ask_through},
+    carrier,
+    pace::Pace,
 };
 
 /// Pauses before a batch that got no answer is sent again, in milliseconds. After the last one everybody who waits is
@@ -38,8 +40,9 @@ pub struct LaneActor<P, S> {
     gathering: RefCell<Gathering<Sender<Answer>>>,
     /// Whether the queue knows the event, as far as this lane knows.
     queue_is_told: Cell<bool>,
-    /// From when on the next batch may leave.
+    /// From when on the lane's share of calls to the queue allows another batch.
     due_at: Cell<Millis>,
+    pace: Pace,
     /// The nonce of the batches; 0 when one is to be drawn.
     nonce: Cell<u64>,
     /// The last nonce that was drawn.
@@ -56,6 +59,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
             gathering: RefCell::new(Gathering::default()),
             queue_is_told: Cell::new(false),
             due_at: Cell::new(Millis(0)),
+            pace: Pace::default(),
             nonce: Cell::new(0),
             drawn: Cell::new(0),
         }
@@ -105,6 +109,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
         take_in: impl FnOnce(&mut Gathering<Sender<Answer>>, Sender<Answer>) -> Result<(), (Sender<Answer>, Refusal)>,
     ) -> Answer {
         let (waiter, answer): (_, Receiver<Answer>) = oneshot::channel();
+        self.pace.ask(self.host.platform.now());
         let was_at_rest = self.gathering.borrow().is_at_rest();
         if let Err((_, refusal)) = take_in(&mut self.gathering.borrow_mut(), waiter) {
             return Answer::Refused(refusal);
@@ -127,15 +132,16 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
         }
     }
 
-    /// Waits where many lanes together would otherwise ask the queue more often than it should be asked: where the lane has
-    /// used up its share of the last moments, too.
+    /// Waits where many lanes together would otherwise ask the queue more often than it should be asked, where the lane has
+    /// used up its share of the last moments, and where many join.
     async fn gather(&self) {
         let lanes = self.host.read(|lane, _| Ok(lane.event().map_or(0, |event| event.queue.lanes))).unwrap_or_default();
         let now = self.host.platform.now();
         let due_at = self.due_at.get().max(Millis(now.0.saturating_sub(UNUSED_MAX_MS)));
         self.due_at.set(due_at.plus_ms(gather_ms(lanes)));
-        if due_at > now {
-            self.host.platform.pause(due_at.since_ms(now)).await;
+        let next_at = due_at.max(self.pace.next_at());
+        if next_at > now {
+            self.host.platform.pause(next_at.since_ms(now)).await;
         }
     }
 
@@ -149,7 +155,11 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
             Ok((self.nonce.get(), lane.next_seq()))
         });
         match drawn {
-            Ok((nonce, seq)) => self.gathering.borrow_mut().depart(self.index, nonce, seq),
+            Ok((nonce, seq)) => {
+                let batch = self.gathering.borrow_mut().depart(self.index, nonce, seq)?;
+                self.pace.leave(now);
+                Some(batch)
+            }
             Err(problem) => {
                 let _ = self.gathering.borrow_mut().depart(0, 0, 0);
                 self.give_up(&problem, "");
@@ -176,7 +186,7 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
 
     async fn ask_queue(&self, question: &QueueAsk, trace: &str) -> Result<Answer, Fault> {
         let queue = Object::Queue(self.event_id.clone());
-        let send = async |body: &[u8]| self.host.platform.send(&queue, body).await;
+        let send = async |body: &[u8]| carrier::send(&*self.host.platform, &queue, body).await;
         let event = async || {
             let event = self.host.read(|lane, _| Ok(lane.event().cloned()));
             event.ok().flatten().map(Box::new).ok_or_else(|| Fault::Broken("the lane is not configured".to_owned()))

@@ -20,18 +20,25 @@
 #![warn(missing_docs)]
 
 pub mod ask;
+pub mod batch;
+pub mod carrier;
 mod host;
 pub mod inventory;
 pub mod lane;
 mod limit;
 pub mod live;
+mod pace;
 pub mod payment;
-pub mod platform;
+mod platform;
+mod problem;
 pub mod queue;
+pub mod recent;
 pub mod sale;
 pub mod sale_events;
 pub mod webhook;
 
+pub use carrier::Carrier;
 pub use host::{Actor, Host, Performed};
 pub use limit::within;
-pub use platform::{Level, Platform, Post, Problem};
+pub use platform::{Level, Platform, Post};
+pub use problem::Problem;

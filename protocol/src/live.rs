@@ -23,7 +23,8 @@ use serde_json::json;
 
 use crate::{
     Level, Platform, Problem,
-    ask::{InventoryAsk, Object, QueueAsk, ask},
+    ask::{InventoryAsk, Object, QueueAsk},
+    carrier::ask,
     within,
 };
 

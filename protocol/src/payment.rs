@@ -16,7 +16,8 @@ use serde::Deserialize;
 
 use crate::{
     Actor, Host, Performed, Platform, Problem,
-    ask::{Object, PaymentAsk, ask},
+    ask::{Object, PaymentAsk},
+    batch::{self, Batches},
     within,
 };
 
@@ -41,7 +42,17 @@ pub trait Provider {
 
 /// The simulated provider, as the inventory reaches it.
 #[derive(Debug)]
-pub struct SimulatedProvider<P>(pub Rc<P>);
+pub struct SimulatedProvider<P> {
+    platform: Rc<P>,
+    batches: Batches,
+}
+
+impl<P> SimulatedProvider<P> {
+    /// The provider on this platform; what is asked at the same time shares the calls of `batches`.
+    pub const fn new(platform: Rc<P>, batches: Batches) -> Self {
+        Self { platform, batches }
+    }
+}
 
 impl<P: Platform> Provider for SimulatedProvider<P> {
     async fn instruct(
@@ -53,7 +64,7 @@ impl<P: Platform> Provider for SimulatedProvider<P> {
     ) -> Result<(), Problem> {
         let to = Object::Payment(intent.event_id.clone(), object_of(intent));
         let instruct = PaymentAsk::Instruct { intent: intent.clone(), instruction: instruction.clone() };
-        match ask(&*self.0, &to, &trace.traceparent(id), &instruct).await {
+        match batch::ask(&self.batches, &*self.platform, &to, &trace.traceparent(id), &instruct).await {
             Ok(Answer::Granted { .. }) => Ok(()),
             Ok(Answer::Refused(refusal)) => Err(refusal.code().into()),
             Err(fault) => Err(Problem(format!("{fault:?}"))),

@@ -1,35 +1,9 @@
 //! What an object needs of whatever runs it.
 
-use std::fmt;
-
 use domain::{time::Millis, trace::TraceId};
 use serde_json::Value;
 
-use crate::ask::{Fault, Object};
-
-/// Something broke; nobody is told more than this.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem(pub String);
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Problem {}
-
-impl From<&str> for Problem {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl From<serde_json::Error> for Problem {
-    fn from(error: serde_json::Error) -> Self {
-        Self(error.to_string())
-    }
-}
+use crate::{Problem, carrier::Carrier};
 
 /// How bad a logged line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,17 +31,12 @@ pub struct Post<'a> {
     pub trace: (TraceId, u64),
 }
 
-/// One object's host: clock, timers, its one alarm, and the network.
+/// One object's host: clock, timers, its one alarm, and the network. As a [`Carrier`] its clock never goes back while the object
+/// lives.
 ///
 /// An object is one thread: nothing runs between two awaits but the code that was resumed. It may be gone at any
 /// await, with all its memory; what it saved before is there again.
-pub trait Platform: 'static {
-    /// The clock. It never goes back while an object lives.
-    fn now(&self) -> Millis;
-
-    /// Waits.
-    fn pause(&self, ms: u64) -> impl Future<Output = ()>;
-
+pub trait Platform: Carrier + 'static {
     /// Starts what goes on when the request that began it is answered or gone.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
 
@@ -85,12 +54,6 @@ pub trait Platform: 'static {
     /// # Errors
     /// Storage is broken.
     fn delete_alarm(&self) -> impl Future<Output = Result<(), Problem>>;
-
-    /// Sends `body` to an object, once; its answer as [`crate::ask::encode`] wrote it.
-    ///
-    /// # Errors
-    /// There is no answer. The object may have done what was asked all the same.
-    fn send(&self, to: &Object, body: &[u8]) -> impl Future<Output = Result<Vec<u8>, Fault>>;
 
     /// Hands envelopes, each as JSON, to the queue `sale-events`, in order.
     ///

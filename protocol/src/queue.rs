@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use crate::{
     Actor, Host, Performed, Platform, Problem,
-    ask::{Object, QueueAsk, ask, granted},
+    ask::{Object, QueueAsk, granted},
+    carrier::ask,
 };
 
 /// The line of one event. Everything it knows is in its rows; memory is a copy.

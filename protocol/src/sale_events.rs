@@ -60,11 +60,13 @@ pub struct Standing {
     pub subscribers: Vec<Subscriber>,
 }
 
-/// Envelopes of one event to be projected. With them the projection has everything up to the last one.
+/// Envelopes of one event to be projected: all those behind one position, up to another.
 #[derive(Debug)]
 pub struct Projection<'a> {
     /// Which event.
     pub event_id: &'a EventId,
+    /// The position that they follow.
+    pub after: u64,
     /// The sequence of the last one.
     pub through: u64,
     /// In order.
@@ -85,11 +87,13 @@ pub trait Reader {
     /// The projection does not answer.
     fn standing(&self, event_ids: &[&EventId]) -> impl Future<Output = Result<Standing, Problem>>;
 
-    /// Projects envelopes, all or none.
+    /// Projects envelopes in one transaction, and moves the position of each event to the last of them, unless it is further
+    /// already. It stays where it is behind `after`: a backup was restored since it was read, and envelopes are missing in
+    /// between. Returns the positions as they are then.
     ///
     /// # Errors
     /// It may have been done or not.
-    fn project(&self, projections: &[Projection<'_>]) -> impl Future<Output = Result<(), Problem>>;
+    fn project(&self, projections: &[Projection<'_>]) -> impl Future<Output = Result<BTreeMap<EventId, u64>, Problem>>;
 
     /// An endpoint as its organiser wants it now; none where it was deleted.
     ///
@@ -148,19 +152,18 @@ async fn project_all<R: Reader>(
         let envelopes: Vec<Envelope> = envelopes.into_values().filter(|envelope| envelope.sequence > projected).collect();
         let follows = envelopes.iter().zip(projected + 1..).all(|(envelope, expected)| envelope.sequence == expected);
         if follows {
-            next.push((event_id, last.max(projected), envelopes))
+            next.push((event_id, projected, last.max(projected), envelopes))
         } else {
             behind_a_gap.push((event_id, projected, last))
         }
     }
-    let new = next.iter().filter(|(_, _, envelopes)| !envelopes.is_empty());
-    let projections = new.map(|(event_id, through, envelopes)| Projection { event_id, through: *through, envelopes });
-    let projections: Vec<Projection<'_>> = projections.collect();
-    let outcome = if projections.is_empty() { Ok(()) } else { reader.project(&projections).await };
-    match outcome {
-        Ok(()) => through.extend(next.into_iter().map(|(event_id, through, _)| (event_id, through))),
-        Err(problem) => failed.extend(next.into_iter().map(|(event_id, ..)| (event_id, problem.clone()))),
-    }
+    let new = next.iter().filter(|(.., envelopes)| !envelopes.is_empty());
+    let projections =
+        new.map(|(event_id, after, through, envelopes)| Projection { event_id, after: *after, through: *through, envelopes });
+    let outcomes = project(reader, &projections.collect::<Vec<_>>()).await;
+    failed.extend(outcomes);
+    let done = next.into_iter().filter(|(event_id, ..)| !failed.contains_key(event_id));
+    through.extend(done.map(|(event_id, _, through, _)| (event_id, through)));
     for (event_id, projected, last) in behind_a_gap {
         match catch_up(reader, &event_id, projected, last).await {
             Ok(reached) => drop(through.insert(event_id, reached)),
@@ -168,6 +171,20 @@ async fn project_all<R: Reader>(
         }
     }
     through
+}
+
+/// Projects envelopes; the events whose position did not come to the last of them, and why.
+async fn project<R: Reader>(reader: &R, projections: &[Projection<'_>]) -> BTreeMap<EventId, Problem> {
+    if projections.is_empty() {
+        return BTreeMap::new();
+    }
+    let outcome = reader.project(projections).await;
+    let problem = |Projection { event_id, through, .. }: &Projection<'_>| match &outcome {
+        Ok(positions) if positions.get(*event_id).is_some_and(|position| position >= through) => None,
+        Ok(_) => Some(((*event_id).clone(), "the projection was set back".into())),
+        Err(problem) => Some(((*event_id).clone(), problem.clone())),
+    };
+    projections.iter().filter_map(problem).collect()
 }
 
 /// Projects what the log of an event has behind `projected`, at least up to `last`; how far it came.
@@ -190,7 +207,10 @@ async fn catch_up<R: Reader>(reader: &R, event_id: &EventId, mut projected: u64,
         };
         let through = envelopes.last().map(|envelope| envelope.sequence);
         let through = through.ok_or_else(|| Problem(format!("the log of {event_id} has nothing behind {projected}")))?;
-        reader.project(&[Projection { event_id, through, envelopes: &envelopes }]).await?;
+        let projection = Projection { event_id, after: projected, through, envelopes: &envelopes };
+        if let Some(problem) = project(reader, &[projection]).await.remove(event_id) {
+            return Err(problem);
+        }
         projected = through;
     }
     Err(Problem(format!("the log of {event_id} goes on behind {projected}")))

@@ -26,7 +26,8 @@ use self::{
 };
 use crate::{
     Actor, Host, Performed, Platform, Post, Problem,
-    ask::{EndpointId, InventoryAsk, Object, WebhookAsk, ask, granted},
+    ask::{EndpointId, InventoryAsk, Object, WebhookAsk, granted},
+    carrier::ask,
     within,
 };
 

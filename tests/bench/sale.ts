@@ -30,7 +30,7 @@ export async function makeEvent(server: Server, id: string, seats: number, queue
     body: JSON.stringify({
       name: 'Bench',
       hold_ttl_sec: 3600,
-      queue: { entry_window_sec: 3600, admission_ttl_sec: 3600, lanes: 4, ...queue },
+      queue: { entry_window_sec: 3600, admission_ttl_sec: 3600, ...queue },
       sections: [{ id: 'A', price: 10_000, rows }],
     }),
   });

@@ -303,4 +303,8 @@ impl Machine for Simulator {
     fn must_recall(&self, command: &Command) -> bool {
         self.missing(command).is_some()
     }
+
+    fn concerns(change: &Change, command: &Command) -> bool {
+        command.intent() == Some(&change.intent.terms.intent_id)
+    }
 }

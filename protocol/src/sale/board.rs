@@ -9,9 +9,8 @@ use domain::{
 };
 
 use super::{
-    Gate, ask,
     copies::{self, Ages, Shelf},
-    granted, read,
+    gate::{Gate, ask, granted, read},
 };
 use crate::ask::{Object, QueueAsk};
 

@@ -18,13 +18,13 @@ use domain::{
 };
 use futures_channel::oneshot;
 use protocol::{
-    Platform, Problem,
+    Problem,
     ask::{Fault, InventoryAsk, Object, PaymentAsk, QueueAsk, ask_through},
+    batch::{self, Batches},
+    carrier,
     sale::{
         self, Gate, Told,
-        batch::{self, Batches, Bell, Carrier},
-        board,
-        board::Boards,
+        board::{self, Boards},
     },
     within,
 };
@@ -69,37 +69,6 @@ impl From<Fault> for No {
             Fault::Unavailable(problem) | Fault::Broken(problem) => Self::Broken(problem),
             Fault::TimedOut => Self::Broken("it took too long".to_owned()),
         }
-    }
-}
-
-impl Carrier for Machine {
-    fn now(&self) -> Millis {
-        Platform::now(self)
-    }
-
-    fn pause(&self, ms: u64) -> impl Future<Output = ()> {
-        Platform::pause(self, ms)
-    }
-
-    fn bell(&self) -> (Bell, impl Future<Output = ()>) {
-        let (ring, rung) = oneshot::channel();
-        let listen = async move {
-            if rung.await.is_err() {
-                // Nobody can ring it any more.
-                std::future::pending::<()>().await;
-            }
-        };
-        let ring = || {
-            let _ = ring.send(());
-        };
-        (Box::new(ring), listen)
-    }
-
-    fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> impl Future<Output = Result<Vec<Vec<u8>>, Fault>> {
-        if questions.len() > 1 {
-            self.world.0.stats.borrow_mut().batches += 1;
-        }
-        self.world.carry(to, questions)
     }
 }
 
@@ -219,7 +188,7 @@ impl Gate for Door {
     async fn ask<A: Serialize>(&self, object: &Object, event: Option<&Event>, question: &A) -> Result<Answer, No> {
         self.asked.set(self.asked.get() + 1);
         let machine = machine_of(self);
-        Ok(ask_through(async |body: &[u8]| machine.send(object, body).await, "", event, question).await?)
+        Ok(ask_through(async |body: &[u8]| carrier::send(&machine, object, body).await, "", event, question).await?)
     }
 
     async fn ask_in_company<A: Serialize>(&self, object: &Object, event: Option<&Event>, question: &A) -> Result<Answer, No> {

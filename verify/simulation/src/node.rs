@@ -8,8 +8,9 @@ use domain::{
 use futures_channel::oneshot;
 use futures_util::future::join_all;
 use protocol::{
-    Actor as _, Level, Platform, Post, Problem,
+    Actor as _, Carrier, Level, Platform, Post, Problem,
     ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, WebhookAsk, answer, encode, question},
+    carrier,
     inventory::InventoryActor,
     lane::LaneActor,
     payment::PaymentActor,
@@ -384,7 +385,7 @@ impl Machine {
     }
 }
 
-impl Platform for Machine {
+impl Carrier for Machine {
     fn now(&self) -> Millis {
         self.object.as_ref().map_or_else(|| self.world.now(), |object| self.world.clock(object))
     }
@@ -393,6 +394,30 @@ impl Platform for Machine {
         self.world.0.executor.sleep(ms)
     }
 
+    fn bell(&self) -> (carrier::Bell, impl Future<Output = ()>) {
+        let (ring, rung) = oneshot::channel();
+        let listen = async move {
+            if rung.await.is_err() {
+                // Nobody can ring it any more.
+                std::future::pending::<()>().await;
+            }
+        };
+        let ring = || {
+            let _ = ring.send(());
+        };
+        (Box::new(ring), listen)
+    }
+
+    async fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Fault> {
+        if questions.len() > 1 {
+            self.world.0.stats.borrow_mut().batches += 1;
+        }
+        self.output_gate().await;
+        self.world.carry(to, questions).await
+    }
+}
+
+impl Platform for Machine {
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         self.world.0.executor.spawn(self.life, task);
     }
@@ -407,11 +432,6 @@ impl Platform for Machine {
 
     async fn delete_alarm(&self) -> Result<(), Problem> {
         self.alarm(None)
-    }
-
-    async fn send(&self, to: &Object, body: &[u8]) -> Result<Vec<u8>, Fault> {
-        self.output_gate().await;
-        self.world.carry(to, vec![body.to_vec()]).await.map(|mut answers| answers.remove(0))
     }
 
     async fn publish(&self, envelopes: &[String]) -> Result<(), Problem> {

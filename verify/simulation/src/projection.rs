@@ -11,7 +11,8 @@ use domain::{
 };
 use protocol::{
     Problem,
-    ask::{EndpointId, Fault, Object, ask},
+    ask::{EndpointId, Fault, Object},
+    carrier::ask,
     sale_events::{self, Projection as Projected, Reader, Standing, Subscriber},
 };
 use serde::Serialize;
@@ -67,15 +68,20 @@ impl Reader for Door {
         })
     }
 
-    async fn project(&self, projections: &[Projected<'_>]) -> Result<(), Problem> {
+    async fn project(&self, projections: &[Projected<'_>]) -> Result<BTreeMap<EventId, u64>, Problem> {
         self.database().await?;
-        for Projected { through, envelopes, .. } in projections {
+        let mut positions = BTreeMap::new();
+        for Projected { event_id, after, through, envelopes } in projections {
             envelopes.iter().for_each(|envelope| self.world().receive(envelope));
             let mut projection = self.world().0.projection.borrow_mut();
-            projection.through = projection.through.max(*through);
+            if *after <= projection.through {
+                projection.through = projection.through.max(*through);
+            }
             self.world().0.witness.borrow_mut().seats.acknowledges(projection.through);
+            positions.insert((*event_id).clone(), projection.through);
         }
-        self.database().await
+        self.database().await?;
+        Ok(positions)
     }
 
     async fn directions(&self, id: &EndpointId) -> Result<Option<Directions>, Problem> {

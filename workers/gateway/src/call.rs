@@ -8,7 +8,8 @@ use std::{
 use domain::{event::Event, id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
 use protocol::{
     ask::{self, Fault, Object},
-    sale::batch::{self, Bell, Carrier},
+    batch,
+    carrier::{Bell, Carrier},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use shell::{
@@ -216,7 +217,7 @@ impl Call {
         Ok(self.timed(binding, answer).await.ok_or(Code::UpstreamTimeout)??)
     }
 
-    /// The same, in one call with what others ask it, where they are many. See [`protocol::sale::batch`].
+    /// The same, in one call with what others ask it, where they are many. See [`protocol::batch`].
     ///
     /// # Errors
     /// As of [`Self::ask_object`].

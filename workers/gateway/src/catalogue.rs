@@ -11,7 +11,10 @@ use domain::{
     money::Amount,
     time::Millis,
 };
-use protocol::sale::copies::{self, Ages, Copy, Made, Recent, Shelf};
+use protocol::{
+    recent::Recent,
+    sale::copies::{self, Ages, Copy, Made, Shelf},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -5,9 +5,9 @@ use std::{
     rc::Rc,
 };
 
-use protocol::sale::{
-    self, Told,
+use protocol::{
     batch::{self, Batches},
+    sale::{self, Told},
 };
 use shell::clock;
 use worker::Env;

@@ -12,7 +12,7 @@ use domain::{
     time::Millis,
 };
 use futures_util::future::try_join_all;
-use protocol::sale::copies::Recent;
+use protocol::recent::Recent;
 use serde::Deserialize;
 use serde_json::Value;
 

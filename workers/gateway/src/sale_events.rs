@@ -3,7 +3,7 @@
 //!
 //! What was given up comes back on `sale-events-dead` and is kept in D1 for an organiser to look at.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use domain::{
     delivery::{Directions, Envelope},
@@ -25,7 +25,7 @@ use shell::{
     log::{Level, line},
 };
 use worker::{
-    D1Database, D1PreparedStatement, Env, Error, MessageBatch, MessageExt, RawMessage, Result, js_sys::JSON,
+    D1Database, D1PreparedStatement, D1Result, Env, Error, MessageBatch, MessageExt, RawMessage, Result, js_sys::JSON,
     wasm_bindgen::JsValue,
 };
 
@@ -78,6 +78,9 @@ async fn deal_with(env: Env, messages: &[(RawMessage, Option<String>)]) {
     }
 }
 
+/// How far events are projected.
+const POSITIONS: &str = "SELECT event_id, sequence FROM projections WHERE event_id IN (SELECT value FROM json_each(?1))";
+
 /// Whoever reads the queue, with D1 as the projection.
 struct Consumer {
     env: Env,
@@ -107,7 +110,6 @@ impl Reader for Consumer {
     }
 
     async fn standing(&self, event_ids: &[&EventId]) -> std::result::Result<Standing, Problem> {
-        const POSITIONS: &str = "SELECT event_id, sequence FROM projections WHERE event_id IN (SELECT value FROM json_each(?1))";
         const ORGANISERS: &str = "SELECT event_id, body ->> 'organiser_id' AS organiser_id FROM events
              WHERE event_id IN (SELECT value FROM json_each(?1)) AND body ->> 'organiser_id' IS NOT NULL";
         let db = self.db()?;
@@ -115,19 +117,18 @@ impl Reader for Consumer {
         let bound = |sql: &str| db.prepare(sql).bind(&[ids.as_str().into()]).map_err(problem);
         let statements = vec![bound(POSITIONS)?, bound(ORGANISERS)?, db.prepare(SELECT_ENDPOINTS)];
         let results = db.batch(statements).await.map_err(problem)?;
-        let [positions, organisers, endpoints] = results.as_slice() else { return Err("D1 answered too little".into()) };
-        let positions: Vec<Projected> = positions.results().map_err(problem)?;
+        let [projected, organisers, endpoints] = results.as_slice() else { return Err("D1 answered too little".into()) };
         let organisers: Vec<Organised> = organisers.results().map_err(problem)?;
         let endpoints: Vec<Endpoint> = endpoints.results().map_err(problem)?;
         Ok(Standing {
-            projected: positions.into_iter().map(|row| (row.event_id, row.sequence)).collect(),
+            projected: positions(projected)?,
             organisers: organisers.into_iter().map(|row| (row.event_id, row.organiser_id)).collect(),
             subscribers: endpoints.into_iter().map(subscriber).collect::<std::result::Result<_, _>>()?,
         })
     }
 
-    /// Writes the rows and how far they go in one transaction. Of two envelopes about one reservation the later one stays.
-    async fn project(&self, projections: &[Projection<'_>]) -> std::result::Result<(), Problem> {
+    /// Of two envelopes about one reservation the later one stays.
+    async fn project(&self, projections: &[Projection<'_>]) -> std::result::Result<BTreeMap<EventId, u64>, Problem> {
         const UPSERT: &str = "INSERT INTO reservations
                 (reservation_id, event_id, user_id, status, order_id, sequence, body, created_at, updated_at)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
@@ -135,20 +136,25 @@ impl Reader for Consumer {
              ON CONFLICT (reservation_id) DO UPDATE SET status = excluded.status, order_id = excluded.order_id,
                 sequence = excluded.sequence, body = excluded.body, updated_at = excluded.updated_at
              WHERE excluded.sequence > reservations.sequence";
-        const ADVANCE: &str = "INSERT INTO projections (event_id, sequence) SELECT value ->> 0, value ->> 1 FROM json_each(?1)
-             WHERE TRUE ON CONFLICT (event_id) DO UPDATE SET sequence = excluded.sequence
-             WHERE excluded.sequence > projections.sequence";
+        const ADVANCE: &str = "INSERT INTO projections (event_id, sequence)
+             SELECT value ->> 0, value ->> 2 FROM json_each(?1) LEFT JOIN projections ON event_id = value ->> 0
+             WHERE coalesce(sequence, 0) >= value ->> 1
+             ON CONFLICT (event_id) DO UPDATE SET sequence = max(sequence, excluded.sequence)";
         const REVIVE: &str = "DELETE FROM dead_letters WHERE dead_letter_id IN (
-             SELECT dead_letter_id FROM json_each(?1) JOIN dead_letters ON event_id = value ->> 0
-             WHERE CAST(body ->> 'sequence' AS INTEGER) <= value ->> 1)";
+             SELECT dead_letter_id FROM json_each(?1) JOIN projections ON projections.event_id = value
+             JOIN dead_letters USING (event_id) WHERE CAST(body ->> 'sequence' AS INTEGER) <= sequence)";
         let envelopes = projections.iter().flat_map(|projection| projection.envelopes);
         let rows: Vec<Row<'_>> = envelopes.filter_map(row).collect();
-        let positions: Vec<_> = projections.iter().map(|projection| (projection.event_id, projection.through)).collect();
-        let (rows, positions) = (serde_json::to_string(&rows)?, serde_json::to_string(&positions)?);
+        let moves: Vec<_> = projections.iter().map(|moved| (moved.event_id, moved.after, moved.through)).collect();
+        let event_ids: Vec<_> = projections.iter().map(|moved| moved.event_id).collect();
+        let [rows, moves, event_ids] =
+            [serde_json::to_string(&rows)?, serde_json::to_string(&moves)?, serde_json::to_string(&event_ids)?];
         let db = self.db()?;
         let bound = |sql: &str, json: &str| db.prepare(sql).bind(&[json.into()]).map_err(problem);
-        let statements = vec![bound(UPSERT, &rows)?, bound(ADVANCE, &positions)?, bound(REVIVE, &positions)?];
-        db.batch(statements).await.map(drop).map_err(problem)
+        let (advance, positions) = (bound(ADVANCE, &moves)?, bound(POSITIONS, &event_ids)?);
+        let statements = vec![bound(UPSERT, &rows)?, advance, bound(REVIVE, &event_ids)?, positions];
+        let results = db.batch(statements).await.map_err(problem)?;
+        self::positions(results.last().ok_or("D1 answered too little")?)
     }
 
     async fn directions(&self, id: &EndpointId) -> std::result::Result<Option<Directions>, Problem> {
@@ -161,6 +167,11 @@ impl Reader for Consumer {
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn problem(error: Error) -> Problem {
     Problem(error.to_string())
+}
+
+fn positions(result: &D1Result) -> std::result::Result<BTreeMap<EventId, u64>, Problem> {
+    let rows: Vec<Projected> = result.results().map_err(problem)?;
+    Ok(rows.into_iter().map(|row| (row.event_id, row.sequence)).collect())
 }
 
 fn subscriber(endpoint: Endpoint) -> std::result::Result<Subscriber, Problem> {

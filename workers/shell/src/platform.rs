@@ -3,8 +3,9 @@
 use domain::{delivery::endpoint_allowed, payment::Webhook, time::Millis, trace::TraceId};
 use js_sys::{Array, JSON, Uint8Array};
 use protocol::{
-    Level, Platform, Post, Problem,
+    Carrier, Level, Platform, Post, Problem,
     ask::{Fault, Object},
+    carrier::Bell,
 };
 use serde_json::Value;
 use signing::webhook::{self, Key};
@@ -14,7 +15,10 @@ use worker::{
     RequestInit, RequestRedirect, Result, ScheduledTime, SendMessage, State,
 };
 
-use crate::{ask, clock, log, promise::pause};
+use crate::{
+    ask, clock, log,
+    promise::{bell, pause},
+};
 
 /// What signs the provider's webhooks in development where nothing is set.
 pub const DEVELOPMENT_WEBHOOK_SECRET: &str = "development-only-payment-webhook-secret";
@@ -69,6 +73,8 @@ impl ObjectPlatform {
             headers.set(name, &value)?;
         }
         headers.set("content-type", "application/json")?;
+        // Within the platform a body has no length of its own, and one of unknown length is read in pieces.
+        headers.set("content-length", &body.len().to_string())?;
         if !trace.is_none() {
             headers.set("traceparent", &trace.traceparent(u64::from(webhook.attempt)))?;
         }
@@ -125,7 +131,7 @@ impl ObjectPlatform {
     }
 }
 
-impl Platform for ObjectPlatform {
+impl Carrier for ObjectPlatform {
     fn now(&self) -> Millis {
         clock::now()
     }
@@ -134,6 +140,17 @@ impl Platform for ObjectPlatform {
         pause(ms).await;
     }
 
+    fn bell(&self) -> (Bell, impl Future<Output = ()>) {
+        let (ring, rung) = bell();
+        (Box::new(ring), rung)
+    }
+
+    async fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> std::result::Result<Vec<Vec<u8>>, Fault> {
+        ask::send_together(&self.env, to.binding(), &to.name(), &questions).await
+    }
+}
+
+impl Platform for ObjectPlatform {
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         self.state.wait_until(task);
     }
@@ -150,10 +167,6 @@ impl Platform for ObjectPlatform {
 
     async fn delete_alarm(&self) -> std::result::Result<(), Problem> {
         self.state.storage().delete_alarm().await.map_err(problem)
-    }
-
-    async fn send(&self, to: &Object, body: &[u8]) -> std::result::Result<Vec<u8>, Fault> {
-        ask::send(&self.env, to.binding(), &to.name(), body).await
     }
 
     async fn publish(&self, envelopes: &[String]) -> std::result::Result<(), Problem> {

@@ -18,8 +18,9 @@ use futures_channel::oneshot::{self, Sender};
 use serde_json::Value;
 
 use crate::{
-    Level, Platform, Post, Problem,
+    Carrier, Level, Platform, Post, Problem,
     ask::{Fault, InventoryAsk, Object, encode, granted, question},
+    carrier::Bell,
     live::{LiveActor, Sockets, Ticket, Watch},
 };
 
@@ -40,7 +41,7 @@ pub(super) struct Stage {
 /// The platform as the actor has it.
 pub(super) struct Host(Rc<Stage>);
 
-impl Platform for Host {
+impl Carrier for Host {
     fn now(&self) -> Millis {
         Millis(self.0.now.get())
     }
@@ -51,6 +52,35 @@ impl Platform for Host {
         let _ = woken.await;
     }
 
+    fn bell(&self) -> (Bell, impl Future<Output = ()>) {
+        (Box::new(|| unreachable!("a live object asks by itself")), std::future::pending())
+    }
+
+    async fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Fault> {
+        self.0.asked.borrow_mut().push(to.binding().to_owned());
+        if self.0.silent.get() {
+            self.pause(u64::MAX / 2).await;
+        }
+        if matches!(to, Object::Queue(_)) {
+            let update = self.0.line.borrow().clone().ok_or_else(|| Fault::Broken("no line".to_owned()))?;
+            return Ok(vec![encode(&granted(&update))]);
+        }
+        let known = match question::<InventoryAsk>(&questions[0]).expect("a question").ask {
+            InventoryAsk::Follow { known } => known,
+            other => panic!("{other:?}"),
+        };
+        loop {
+            let next = self.0.seats.borrow_mut().pop_front();
+            match next {
+                Some(changes) => return Ok(vec![encode(&granted(&changes))]),
+                None if known.is_none() => return Err(Fault::Broken("no seats".to_owned())),
+                None => self.pause(10_000).await,
+            }
+        }
+    }
+}
+
+impl Platform for Host {
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         self.0.tasks.borrow_mut().push(Box::pin(task));
     }
@@ -64,29 +94,6 @@ impl Platform for Host {
 
     async fn delete_alarm(&self) -> Result<(), Problem> {
         Ok(())
-    }
-
-    async fn send(&self, to: &Object, body: &[u8]) -> Result<Vec<u8>, Fault> {
-        self.0.asked.borrow_mut().push(to.binding().to_owned());
-        if self.0.silent.get() {
-            self.pause(u64::MAX / 2).await;
-        }
-        if matches!(to, Object::Queue(_)) {
-            let update = self.0.line.borrow().clone().ok_or_else(|| Fault::Broken("no line".to_owned()))?;
-            return Ok(encode(&granted(&update)));
-        }
-        let known = match question::<InventoryAsk>(body).expect("a question").ask {
-            InventoryAsk::Follow { known } => known,
-            other => panic!("{other:?}"),
-        };
-        loop {
-            let next = self.0.seats.borrow_mut().pop_front();
-            match next {
-                Some(changes) => return Ok(encode(&granted(&changes))),
-                None if known.is_none() => return Err(Fault::Broken("no seats".to_owned())),
-                None => self.pause(10_000).await,
-            }
-        }
     }
 
     async fn publish(&self, _envelopes: &[String]) -> Result<(), Problem> {

@@ -11,6 +11,8 @@ use futures_channel::oneshot;
 use super::*;
 
 const PATIENCE_MS: u64 = 15_000;
+/// The longest time from one call to the next where many ask.
+const GAP_MAX_MS: u64 = 10;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 type Outcome = Rc<RefCell<Option<Result<Vec<u8>, Fault>>>>;
@@ -182,6 +184,20 @@ fn who_comes_while_calls_are_out_goes_together_and_each_hears_their_own_answer()
 }
 
 #[test]
+fn where_many_ask_calls_follow_each_other_after_a_while() {
+    let scene = Scene::busy();
+    let outcomes: Vec<Outcome> = (0..100).map(|_| scene.ask("x")).collect();
+    scene.turn(0);
+    scene.answer();
+    scene.turn(GAP_MAX_MS - 1);
+    assert!(scene.carried().is_empty());
+    scene.turn(1);
+    assert_eq!(scene.carried().iter().map(|texts| texts.split(' ').count()).collect::<Vec<_>>(), [100]);
+    scene.answer();
+    assert!(outcomes.iter().all(|outcome| told(outcome) == granted("<x>")));
+}
+
+#[test]
 fn one_call_that_is_back_lets_the_next_one_go() {
     let scene = Scene::busy();
     scene.ask("c");
@@ -201,6 +217,10 @@ fn a_batch_is_bounded_by_number_and_by_size() {
     }
     scene.turn(0);
     scene.answer();
+    // They are many.
+    scene.turn(GAP_MAX_MS);
+    assert_eq!(counts(&scene), [QUESTIONS_MAX]);
+    scene.turn(GAP_MAX_MS);
     assert_eq!(counts(&scene), [QUESTIONS_MAX, 1]);
 
     let scene = Scene::busy();

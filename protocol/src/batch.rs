@@ -1,8 +1,8 @@
 //! Questions of several requests to one object in one call: what a call costs is paid once for all of them.
 //!
-//! A question goes at once and alone, unless some calls of this isolate to the object are out already. Then it waits until
-//! one of them is back, and leaves with all that waited: the busier an object is, the more travel together, and nobody waits
-//! by the clock. Whoever has waited longest sends; the others are woken when their answers are there.
+//! A question goes at once and alone, unless some calls of this isolate to the object are out already, or many
+//! ask and the last one has only just left. Then it waits, and leaves with all that waited: the more ask, the more travel
+//! together. Whoever has waited longest sends; the others are woken when their answers are there.
 //!
 //! The platform lets no request go on in the name of another one: it is woken by a [`Carrier::bell`] of its own, and goes
 //! on by itself. A request that waits has a timer, too. If whoever should send is gone, the first whose timer runs out sends.
@@ -17,12 +17,15 @@ use std::{
     rc::Rc,
 };
 
-use domain::time::Millis;
+use domain::{machine::Answer, time::Millis};
+use serde::Serialize;
 
-use super::copies::Recent;
 use crate::{
-    ask::{Fault, Object},
+    ask::{Fault, Object, ask_through},
+    carrier::{Bell, Carrier},
     limit::within,
+    pace::Pace,
+    recent::Recent,
 };
 
 /// Calls of an isolate of the platform to one object that are out before questions wait for company.
@@ -32,29 +35,10 @@ const QUESTIONS_MAX: usize = 128;
 const BYTES_MAX: usize = 256 * 1024;
 /// Nobody waits longer for the calls of others, in milliseconds.
 const WAIT_MAX_MS: u64 = 500;
+/// How long an object waits for the answer of another one, in milliseconds.
+const ASK_MAX_MS: u64 = 15_000;
 /// Objects of which an isolate knows what it asks them.
 const TARGETS_MAX: usize = 512;
-
-/// Wakes the request that it was made for, from any other.
-pub type Bell = Box<dyn FnOnce()>;
-
-/// One request that can ask objects.
-pub trait Carrier {
-    /// The clock.
-    fn now(&self) -> Millis;
-
-    /// Waits.
-    fn pause(&self, ms: u64) -> impl Future<Output = ()>;
-
-    /// A bell that any request of the isolate can ring, and what is over when it was.
-    fn bell(&self) -> (Bell, impl Future<Output = ()>);
-
-    /// Asks an object in one call; as many answers as questions and in their order, each as [`crate::ask::encode`] wrote it.
-    ///
-    /// # Errors
-    /// There is no answer. The object may have done what was asked all the same.
-    fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> impl Future<Output = Result<Vec<Vec<u8>>, Fault>>;
-}
 
 /// What an isolate has to ask.
 #[derive(Debug)]
@@ -78,6 +62,7 @@ struct Target {
     calls_max: usize,
     /// When each call that is out left.
     out: RefCell<Vec<Millis>>,
+    pace: Pace,
     /// Who waits, in the order in which they came.
     waiting: RefCell<VecDeque<Rc<Waiting>>>,
 }
@@ -108,18 +93,17 @@ impl Waiting {
 
 impl Target {
     fn new(calls_max: usize) -> Self {
-        Self { calls_max, out: RefCell::default(), waiting: RefCell::default() }
+        Self { calls_max, out: RefCell::default(), pace: Pace::default(), waiting: RefCell::default() }
     }
 
     fn has_room(&self) -> bool {
         self.out.borrow().len() < self.calls_max
     }
 
-    /// Takes a question in; whether it may go at once.
-    fn take_in(&self, waiting: &Rc<Waiting>) -> bool {
-        let mut queue = self.waiting.borrow_mut();
-        queue.push_back(Rc::clone(waiting));
-        queue.len() == 1 && self.has_room()
+    /// For how long this one must wait before it sends, in milliseconds; none where that is for others to do.
+    fn sends_in_ms(&self, own: &Rc<Waiting>, now: Millis) -> Option<u64> {
+        let is_first = self.waiting.borrow().front().is_some_and(|first| Rc::ptr_eq(first, own));
+        (is_first && self.has_room()).then(|| self.pace.next_at().since_ms(now))
     }
 
     /// Those who have waited longest, as many as go into a call.
@@ -134,6 +118,7 @@ impl Target {
         let batch: Vec<Rc<Waiting>> = queue.drain(..count).collect();
         batch.iter().for_each(|waiting| waiting.sent.set(true));
         self.out.borrow_mut().push(now);
+        self.pace.leave(now);
         batch
     }
 
@@ -156,7 +141,22 @@ impl Target {
     }
 }
 
-/// Asks an object, together with others where many calls to it are out. Nobody waits longer than `patience_ms`.
+/// Asks an object as [`crate::carrier::ask`] does, in one call with what else `carrier` asks it at the time.
+///
+/// # Errors
+/// There is no answer.
+pub async fn ask<C: Carrier, A: Serialize>(
+    batches: &Asked,
+    carrier: &C,
+    to: &Object,
+    trace: &str,
+    ask: &A,
+) -> Result<Answer, Fault> {
+    let send = async |body: &[u8]| send(batches, carrier, to, body.to_vec(), ASK_MAX_MS).await;
+    ask_through(send, trace, None, ask).await
+}
+
+/// Sends a question to an object, together with others where many calls to it are out. Nobody waits longer than `patience_ms`.
 ///
 /// # Errors
 /// There is no answer.
@@ -170,16 +170,22 @@ pub async fn send<C: Carrier>(
     let target = Rc::clone(batches.targets.borrow_mut().get_or_insert_with(to, || Rc::new(Target::new(batches.calls_max))));
     let began = carrier.now();
     let own = Rc::new(Waiting { question: RefCell::new(question), ..Waiting::default() });
-    let mut sends = target.take_in(&own);
+    target.pace.ask(began);
+    target.waiting.borrow_mut().push_back(Rc::clone(&own));
     loop {
-        let left_ms = patience_ms.saturating_sub(carrier.now().since_ms(began));
-        if sends && !own.sent.get() {
-            dispatch(&target, carrier, to, left_ms).await;
-        } else {
-            let (bell, rung) = carrier.bell();
-            own.bell.set(Some(bell));
-            let wait_ms = if own.sent.get() { left_ms } else { left_ms.min(WAIT_MAX_MS) };
-            let _ = within(carrier.pause(wait_ms), rung).await;
+        let waited_ms = carrier.now().since_ms(began);
+        let left_ms = patience_ms.saturating_sub(waited_ms);
+        // Whoever should have sent is gone, once it takes too long.
+        let sends_in_ms = if waited_ms < WAIT_MAX_MS { target.sends_in_ms(&own, carrier.now()) } else { Some(0) };
+        match sends_in_ms.filter(|_| !own.sent.get()) {
+            Some(0) => dispatch(&target, carrier, to, left_ms).await,
+            sends_in_ms => {
+                let (bell, rung) = carrier.bell();
+                own.bell.set(Some(bell));
+                let unsent_ms = sends_in_ms.unwrap_or_else(|| WAIT_MAX_MS.saturating_sub(waited_ms));
+                let wait_ms = if own.sent.get() { left_ms } else { left_ms.min(unsent_ms) };
+                let _ = within(carrier.pause(wait_ms), rung).await;
+            }
         }
         if let Some(answer) = own.answer.take() {
             return answer;
@@ -187,8 +193,6 @@ pub async fn send<C: Carrier>(
         if carrier.now().since_ms(began) >= patience_ms {
             return Err(Fault::TimedOut);
         }
-        // It was woken to send, or nobody did for too long.
-        sends = true;
     }
 }
 

@@ -1,0 +1,69 @@
+//! How soon calls follow each other: seldom enough that what a call costs is shared by many where many ask.
+
+use std::cell::Cell;
+
+use domain::time::Millis;
+
+/// For how long it matters that somebody asked: of what was asked so long ago, the e-th part counts.
+const MEMORY_MS: f64 = 50.0;
+/// So many may ask within that time, 500 a second, and calls follow each other at once.
+const FREE: f64 = 25.0;
+/// So much longer between calls for each that asks beyond that, in milliseconds.
+const GAP_MS: f64 = 0.4;
+/// Nobody waits longer for company, in milliseconds.
+const GAP_MAX_MS: f64 = 10.0;
+
+/// When the next call may leave, by how many ask. Somebody who is alone never waits. A busy process takes requests up one by
+/// one, and calls that left at once would carry one each, however many wait to be taken up.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    asked: Cell<f64>,
+    asked_at: Cell<Millis>,
+    left_at: Cell<Option<Millis>>,
+}
+
+impl Pace {
+    /// Somebody asks.
+    pub(crate) fn ask(&self, now: Millis) {
+        let asked = self.asked.get() * (-(now.since_ms(self.asked_at.get()) as f64) / MEMORY_MS).exp();
+        self.asked.set(asked + 1.0);
+        self.asked_at.set(now);
+    }
+
+    /// A call leaves.
+    pub(crate) fn leave(&self, now: Millis) {
+        self.left_at.set(Some(now));
+    }
+
+    /// The earliest time of the next call.
+    pub(crate) fn next_at(&self) -> Millis {
+        let gap_ms = (GAP_MS * (self.asked.get() - FREE)).clamp(0.0, GAP_MAX_MS);
+        self.left_at.get().map_or(Millis(0), |left_at| left_at.plus_ms(gap_ms as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long after a call the next one leaves, once so many have asked each second for a while.
+    fn gap_ms(asked_per_s: f64) -> u64 {
+        let pace = Pace::default();
+        let asked = (500.0 * asked_per_s / 1000.0) as u64;
+        (0..asked).for_each(|index| pace.ask(Millis((index as f64 * 1000.0 / asked_per_s) as u64)));
+        pace.leave(Millis(1000));
+        pace.next_at().since_ms(Millis(1000))
+    }
+
+    #[test]
+    fn calls_of_few_follow_at_once_and_calls_of_many_after_a_while() {
+        assert_eq!([10.0, 300.0, 500.0, 750.0, 1000.0, 30_000.0].map(gap_ms), [0, 0, 0, 5, 10, 10]);
+    }
+
+    #[test]
+    fn nobody_waits_for_the_first_call() {
+        let pace = Pace::default();
+        (0..1000).for_each(|_| pace.ask(Millis(7)));
+        assert_eq!(pace.next_at(), Millis(0));
+    }
+}
