@@ -34,8 +34,8 @@ pub enum Object {
     Queue(EventId),
     /// The seats of an event.
     Inventory(EventId),
-    /// One of those that simulate the payment provider of an event.
-    Payment(EventId, u32),
+    /// The simulated payment provider of an event.
+    Payment(EventId),
     /// One of those that hold the sockets of an event.
     Live(EventId, u32),
     /// What delivers to an organiser's endpoint, by the endpoint's id.
@@ -53,7 +53,7 @@ impl Object {
             Self::Lane(..) => "LANE",
             Self::Queue(_) => "QUEUE",
             Self::Inventory(_) => "INVENTORY",
-            Self::Payment(..) => "PAYMENT",
+            Self::Payment(_) => "PAYMENT",
             Self::Live(..) => "LIVE",
             Self::Webhook(_) => "WEBHOOK",
         }
@@ -63,10 +63,8 @@ impl Object {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Lane(event_id, index) | Self::Live(event_id, index) | Self::Payment(event_id, index) => {
-                format!("{event_id}/{index}")
-            }
-            Self::Queue(event_id) | Self::Inventory(event_id) => event_id.to_string(),
+            Self::Lane(event_id, index) | Self::Live(event_id, index) => format!("{event_id}/{index}"),
+            Self::Queue(event_id) | Self::Inventory(event_id) | Self::Payment(event_id) => event_id.to_string(),
             Self::Webhook(id) => id.to_string(),
         }
     }

@@ -31,6 +31,7 @@ use serde_json::json;
 use crate::{
     Problem,
     carrier::Carrier as _,
+    pace::Pace,
     platform::{Level, Platform},
 };
 
@@ -102,6 +103,7 @@ pub trait Actor: Sized + 'static {
     /// Storage is broken.
     fn commit(self: &Rc<Self>, command: CommandOf<Self>, trace: TraceId) -> impl Future<Output = Result<Outcome, Problem>> {
         let (done, committed) = oneshot::channel();
+        self.host().pace.ask(self.host().platform.now());
         let begins = self.host().inbox.borrow_mut().push(Waiting { command, trace, done });
         if begins {
             self.host().platform.spawn(commit_all(Rc::clone(self)));
@@ -144,6 +146,7 @@ pub trait Actor: Sized + 'static {
 /// Commits what waits until nothing does. What comes while a commit is on its way to the disk waits for the next one.
 async fn commit_all<A: Actor>(actor: Rc<A>) {
     loop {
+        actor.host().pace().await;
         let commands = actor.host().inbox.borrow_mut().take();
         if commands.is_empty() {
             return;
@@ -253,6 +256,7 @@ pub struct Host<P, M: Machine, S> {
     pub platform: Rc<P>,
     engine: RefCell<Engine<M, S>>,
     inbox: RefCell<Inbox<M::Command>>,
+    pace: Pace,
     /// The keys whose effects are being performed.
     performing: RefCell<BTreeSet<KeyOf<M>>>,
     awaited: RefCell<Awaited<M>>,
@@ -261,15 +265,26 @@ pub struct Host<P, M: Machine, S> {
 
 impl<P: Platform, M: Machine, S: Store<M, Fault: Display>> Host<P, M, S> {
     /// A host that loads its machine when it is first asked.
-    pub const fn new(platform: Rc<P>, store: S) -> Self {
+    pub fn new(platform: Rc<P>, store: S) -> Self {
         Self {
             platform,
             engine: RefCell::new(Engine::new(store)),
             inbox: RefCell::new(Inbox { waiting: VecDeque::new(), committing: 0 }),
+            pace: Pace::default(),
             performing: RefCell::new(BTreeSet::new()),
             awaited: RefCell::new(BTreeMap::new()),
             armed: Cell::new(None),
         }
+    }
+
+    /// Waits until the next commit may begin.
+    async fn pace(&self) {
+        let now = self.platform.now();
+        let wait_ms = self.pace.next_at().since_ms(now);
+        if wait_ms > 0 {
+            self.platform.pause(wait_ms).await;
+        }
+        self.pace.leave(self.platform.now());
     }
 
     /// Looks at the machine and its rows as they stand now.

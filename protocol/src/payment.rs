@@ -6,10 +6,7 @@ use domain::{
     effect::Pending,
     id::PaymentIntentId,
     machine::{Answer, Store},
-    payment::{
-        Command, Instruction, Simulator, Status, Webhook,
-        simulator::{Effect, object_of},
-    },
+    payment::{Command, Instruction, Simulator, Status, Webhook, simulator::Effect},
     trace::TraceId,
 };
 use serde::Deserialize;
@@ -62,7 +59,7 @@ impl<P: Platform> Provider for SimulatedProvider<P> {
         id: u64,
         trace: TraceId,
     ) -> Result<(), Problem> {
-        let to = Object::Payment(intent.event_id.clone(), object_of(intent));
+        let to = Object::Payment(intent.event_id.clone());
         let instruct = PaymentAsk::Instruct { intent: intent.clone(), instruction: instruction.clone() };
         match batch::ask(&self.batches, &*self.platform, &to, &trace.traceparent(id), &instruct).await {
             Ok(Answer::Granted { .. }) => Ok(()),
@@ -118,7 +115,7 @@ fn told(body: &[u8], webhook: &Webhook) -> Status {
 
 impl<P: Platform, S: Store<Simulator, Fault: Display> + 'static> PaymentActor<P, S> {
     /// A simulated provider.
-    pub const fn new(platform: Rc<P>, store: S) -> Self {
+    pub fn new(platform: Rc<P>, store: S) -> Self {
         Self { host: Host::new(platform, store) }
     }
 

@@ -53,7 +53,7 @@ impl<P: Platform, S: Store<Queue, Fault: Display> + 'static> Actor for QueueActo
 
 impl<P: Platform, S: Store<Queue, Fault: Display> + 'static> QueueActor<P, S> {
     /// The line of an event.
-    pub const fn new(platform: Rc<P>, store: S, event_id: EventId) -> Self {
+    pub fn new(platform: Rc<P>, store: S, event_id: EventId) -> Self {
         Self { host: Host::new(platform, store), event_id }
     }
 

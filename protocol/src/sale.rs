@@ -11,7 +11,7 @@ use domain::{
     inventory::{Admission, Command},
     lane::{Join, Joined, LeftReply},
     machine::Answer,
-    payment::{StatusReply, simulator::object_of},
+    payment::StatusReply,
     refusal::Refusal,
 };
 
@@ -111,7 +111,7 @@ pub async fn confirm<G: Gate>(
 /// Whether the provider has authorised this intent, though its webhook has not come yet.
 async fn is_authorised<G: Gate>(gate: &G, intent: &PaymentIntentId, user: &UserId) -> Result<bool, G::Error> {
     let ask = PaymentAsk::Status { intent: intent.clone(), user: user.clone() };
-    match gate.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), None, &ask).await? {
+    match gate.ask(&Object::Payment(intent.event_id.clone()), None, &ask).await? {
         Answer::Granted { body, .. } => Ok(read::<G, StatusReply>(&body)?.status.is_authorised()),
         Answer::Refused(_) => Ok(false),
     }

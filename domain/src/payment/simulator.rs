@@ -22,15 +22,6 @@ use crate::{
     time::Millis,
 };
 
-/// How many objects simulate the provider of an event.
-pub const OBJECTS: u32 = 4;
-
-/// The object that has an intent, by its number.
-#[must_use]
-pub fn object_of(intent: &PaymentIntentId) -> u32 {
-    u32::try_from(intent.key.0 % u128::from(OBJECTS)).unwrap_or_default()
-}
-
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {

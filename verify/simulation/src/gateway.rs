@@ -11,7 +11,7 @@ use domain::{
     inventory::{Command, Query, Wish},
     lane::Join,
     machine::Answer,
-    payment::{Action, Outcome, Plan, WebhookBody, WebhookType, simulator::object_of},
+    payment::{Action, Outcome, Plan, WebhookBody, WebhookType},
     queue::{Command as QueueCommand, Entered},
     refusal::Refusal,
     time::Millis,
@@ -332,7 +332,7 @@ impl Door {
     ) -> Result<Granted, No> {
         let idempotency = keyed(&user.0, "process", key, &format!("{intent}{action:?}"));
         let process = PaymentAsk::Process { intent: intent.clone(), user: user.clone(), action, idempotency };
-        granted(self.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), None, &process).await?)
+        granted(self.ask(&Object::Payment(intent.event_id.clone()), None, &process).await?)
     }
 
     /// POST `/payments/{id}/cancel`.

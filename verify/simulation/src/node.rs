@@ -93,7 +93,7 @@ impl Storage {
             Object::Lane(..) => Self::Lane(Rc::default()),
             Object::Queue(_) => Self::Queue(Rc::default()),
             Object::Inventory(_) => Self::Inventory(Rc::default()),
-            Object::Payment(..) => Self::Payment(Rc::default()),
+            Object::Payment(_) => Self::Payment(Rc::default()),
             Object::Webhook(_) => Self::Webhook(Rc::default()),
             Object::Live(..) => Self::Live(Rc::default()),
         }
@@ -126,7 +126,7 @@ impl Storage {
                 let store = store(disk, world, object, life);
                 Actor::Inventory(Rc::new(InventoryActor::new(machine, store, event_id.clone())))
             }
-            (Self::Payment(disk), Object::Payment(..)) => {
+            (Self::Payment(disk), Object::Payment(_)) => {
                 Actor::Payment(Rc::new(PaymentActor::new(machine, store(disk, world, object, life))))
             }
             (Self::Webhook(disk), Object::Webhook(_)) => {

@@ -7,7 +7,6 @@ use domain::{
     id::{EventId, PaymentIntentId},
     inventory,
     machine::Answer,
-    payment::simulator::object_of,
     queue as line,
     time::Millis,
 };
@@ -83,7 +82,7 @@ pub async fn inventory_look(call: &Call, event_id: &EventId, query: inventory::Q
 /// # Errors
 /// There is no answer.
 pub async fn payment(call: &Call, intent: &PaymentIntentId, ask: &PaymentAsk) -> Result<Answer, ApiError> {
-    call.ask(&Object::Payment(intent.event_id.clone(), object_of(intent)), None, ask).await
+    call.ask(&Object::Payment(intent.event_id.clone()), None, ask).await
 }
 
 /// Hands an object of an event the event as it is now.

@@ -12,7 +12,7 @@ use signing::webhook::{self, Key};
 use wasm_bindgen::JsValue;
 use worker::{
     AbortController, Date, DateInit, Env, Error, Fetch, Headers, Method, QueueContentType, RawMessageBuilder, Request,
-    RequestInit, RequestRedirect, Result, ScheduledTime, SendMessage, State,
+    RequestInit, RequestRedirect, Result, ScheduledTime, SendMessage, State, worker_sys::web_sys,
 };
 
 use crate::{
@@ -80,9 +80,9 @@ impl ObjectPlatform {
         }
         let mut init = RequestInit::new();
         init.with_method(Method::Post).with_headers(headers).with_body(Some(Uint8Array::from(body.as_slice()).into()));
-        let mut response = self.env.service(GATEWAY)?.fetch(WEBHOOK_URL, Some(init)).await?;
+        let response = self.env.service(GATEWAY)?.fetch(WEBHOOK_URL, Some(init)).await?;
         match response.status_code() {
-            200..=299 => response.bytes().await,
+            200..=299 => Ok(ask::bytes(web_sys::Response::from(response).array_buffer()?).await?),
             status => Err(format!("answered {status}").into()),
         }
     }
