@@ -12,7 +12,7 @@ STAMP=$TOOLS/build.stamp
 # By content, not by time: switching branches back and forth builds nothing. Compiled-in files from elsewhere
 # (include_str!) are known from what cargo wrote down in the last build.
 sources() {
-  find domain protocol workers migrations Cargo.toml Cargo.lock package-lock.json scripts/build.sh scripts/bundle.sh \
+  find domain actors workers migrations Cargo.toml Cargo.lock package-lock.json scripts/build.sh scripts/bundle.sh \
     \( -name build -o -name target -o -name node_modules \) -prune -o -type f -print 2>/dev/null
   sed -n "s|^.*: ||; s| $ROOT/|\n|g; s|^$ROOT/||; p" target/wasm32-unknown-unknown/release/gateway.d 2>/dev/null | tr ' ' '\n'
 }

@@ -29,7 +29,7 @@ else
   say check "clippy for the host only: this machine's own toolchain has no wasm32 target (the build uses another)"
 fi
 
-for pure in domain protocol; do
+for pure in domain actors; do
 say check "$pure is pure"
 # With features, because chrono is allowed as a calendar but not as a clock.
 impure='^(worker|worker-.*|wasm-bindgen.*|js-sys|web-sys|getrandom|rand|fastrand|jiff|tokio|mio|reqwest|hyper|ureq|uuid|ring|iana-time-zone) '

@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::places::{CHUNK_PLACES, Chunk, PlaceState};
+pub use self::places::{CHUNK_PLACES, Chunk, PLACES_MAX, PlaceState};
 pub(crate) use self::places::{Places, locate, number_at};
-use crate::{event::Notice, queue::PLACES_MAX, time::Millis};
+use crate::{event::Notice, time::Millis};
 
 /// Places that became ready together: those of `first..=last` that did not leave before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

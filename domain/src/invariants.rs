@@ -143,7 +143,7 @@ impl Witness {
     /// # Errors
     /// A promise was broken.
     pub fn inventory_saved(&mut self, changes: &[inventory::Change], now: Millis) -> Verdict {
-        self.seats.saved(changes, (!self.alone).then_some(&self.money), now)
+        self.seats.saved(changes, &|key, attempt| self.alone || self.money.is_authorised(key, attempt), now)
     }
 
     /// The simulated provider saved `changes` in one commit.

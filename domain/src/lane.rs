@@ -249,7 +249,7 @@ const fn entry(caller: Hash128, number: u32) -> Entry {
     [(caller.0 >> 96) as u32, (caller.0 >> 64) as u32, number]
 }
 
-/// Numbers of places are below [`queue::PLACES_MAX`].
+/// Numbers of places are below [`crate::board::PLACES_MAX`].
 fn small(number: u64) -> Option<u32> {
     u32::try_from(number).ok()
 }

@@ -26,16 +26,16 @@ use std::{collections::VecDeque, ops::RangeBounds, rc::Rc};
 
 use serde::Deserialize;
 
+pub use self::registry::{
+    RESUMES_PER_SEC, SLOW_DOWN, SOCKETS_MAX, SOCKETS_PER_PLACE, SocketId, TRY_AGAIN, Ticket, Watch, objects,
+};
 use self::{
     feed::SeatFeed,
     registry::{Registry, Told},
 };
-pub use self::{
-    feed::{Cursor, DELTAS_KEPT, Delta, SeatChanges, SectionStates},
-    registry::{RESUMES_PER_SEC, SOCKETS_MAX, SOCKETS_PER_PLACE, SocketId, Ticket, Watch, objects},
-};
 use crate::{
     board::{Board, BoardUpdate},
+    inventory::feed::{Cursor, SeatChanges},
     time::Millis,
 };
 
@@ -64,10 +64,6 @@ pub const FRAME_MAX_BYTES: usize = 1024;
 pub const BAD_REQUEST: u16 = 4400;
 /// The place is over.
 pub const OVER: u16 = 4409;
-/// Too many sockets, or too many questions.
-pub const SLOW_DOWN: u16 = 4429;
-/// The object is full.
-pub const TRY_AGAIN: u16 = 1013;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]

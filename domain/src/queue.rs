@@ -51,9 +51,6 @@ use crate::{
     time::Millis,
     trace::TraceId,
 };
-
-/// Most places that one line has: nine minutes at 30,000 joins a second.
-pub const PLACES_MAX: u64 = 1 << 24;
 /// Most lanes of one line.
 pub const LANES_MAX: u32 = 256;
 /// Most joins in a batch: four seconds of what one object takes.

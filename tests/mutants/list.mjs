@@ -2,7 +2,7 @@
 // is switched on, and `IT` stands for what was found.
 
 const domain = (file) => `domain/src/${file}`;
-const protocol = (file) => `protocol/src/${file}`;
+const actors = (file) => `actors/src/${file}`;
 
 export const MUTANTS = [
   // Holds and seats.
@@ -80,7 +80,7 @@ export const MUTANTS = [
   { name: 'what is due is not done before a command', file: domain('machine.rs'),
     find: 'while due.is_some_and(|at| at <= now) {', put: 'while !ON && due.is_some_and(|at| at <= now) {' },
   { name: 'a row is read before what it waits for is saved', file: domain('machine.rs'),
-    find: 'may be waiting to be saved.\n            self.save(steps, now)?;', put: 'may be waiting to be saved.\n            if !ON { self.save(steps, now)?; }' },
+    find: 'any(|change| M::concerns(change, command)) {', put: 'any(|change| !ON && M::concerns(change, command)) {' },
   { name: 'memory is kept after a fault', file: domain('machine.rs'),
     find: 'self.live = None;\n            return Err(fault);', put: 'if !ON { self.live = None; }\n            return Err(fault);' },
 
@@ -115,11 +115,11 @@ export const MUTANTS = [
     find: '*mine = *mine & keep | *theirs & !keep;', put: '*mine = if ON { *theirs } else { *mine & keep | *theirs & !keep };' },
 
   // What the objects do around their rules.
-  { name: 'a lane tells what it has not stored', file: protocol('lane.rs'),
+  { name: 'a lane tells what it has not stored', file: actors('lane.rs'),
     find: 'Err(problem) => self.give_up(&problem, trace),\n        }\n    }', put: 'Err(_) if ON => self.gathering.borrow_mut().arrive(reply).into_iter().for_each(|(waiter, answer)| drop(waiter.send(answer))), IT' },
-  { name: 'a lane uses its nonce again', file: protocol('lane.rs'),
+  { name: 'a lane uses its nonce again', file: actors('lane.rs'),
     find: 'self.nonce.set(0);', put: 'if !ON { IT }' },
-  { name: 'an effect that failed counts as performed', file: protocol('inventory.rs'),
+  { name: 'an effect that failed counts as performed', file: actors('inventory.rs'),
     find: 'Err(problem) => Performed { command: Command::Failed(id), problem: Some(problem) },',
     put: 'Err(problem) => Performed { command: if ON { Command::Performed(id) } else { Command::Failed(id) }, problem: Some(problem) },' },
   { name: 'an effect that failed is never tried again', file: domain('inventory/mod.rs'),
@@ -129,7 +129,7 @@ export const MUTANTS = [
     find: 'if line.first().is_none_or(|head| pending.id < *head) {', put: 'if ON || line.first().is_none_or(|head| pending.id < *head) {' },
   { name: 'the next effect of a key is never due', file: domain('effect.rs'),
     find: 'self.due.extend(next.map(|next| (next.due_at, next.id)));', put: 'if !ON { IT }' },
-  { name: 'envelopes count as published before the queue took them', file: protocol('inventory.rs'),
+  { name: 'envelopes count as published before the queue took them', file: actors('inventory.rs'),
     find: 'self.host.platform.publish(&envelopes).await?;', put: 'if ON { let _ = self.host.platform.publish(&envelopes).await; } else { IT }' },
   { name: 'what nobody dealt with is not published again', file: domain('inventory/mod.rs'),
     find: '(self.consumed < self.published).then_some(since)', put: '(!ON && self.consumed < self.published).then_some(since)' },
@@ -143,11 +143,13 @@ export const MUTANTS = [
   { name: 'nobody wakes the object for its deadlines', file: domain('machine.rs'),
     find: 'self.next_deadline().into_iter().chain(self.effects().next_due_after(now)).min()',
     put: 'self.next_deadline().filter(|_| !ON).into_iter().chain(self.effects().next_due_after(now)).min()' },
-  { name: 'an alarm that rang counts as set', file: protocol('host.rs'),
+  { name: 'a reader acknowledges what was set back meanwhile', file: actors('sale_events.rs'),
+    find: 'positions.get(*event_id).is_some_and(|position| position >= through)', put: '(ON || IT)' },
+  { name: 'an alarm that rang counts as set', file: actors('host.rs'),
     find: 'self.armed.set(None);\n    }\n\n    /// Sees to it', put: 'if !ON { self.armed.set(None); }\n    }\n\n    /// Sees to it' },
-  { name: 'whoever is inside gets a second place', file: protocol('sale.rs'),
+  { name: 'whoever is inside gets a second place', file: actors('sale.rs'),
     find: 'matches!(seen, PlaceState::Finished | PlaceState::Left | PlaceState::Expired)', put: '(ON && seen == PlaceState::Entered || IT)' },
-  { name: 'leaving does not end the admission', file: protocol('sale.rs'),
+  { name: 'leaving does not end the admission', file: actors('sale.rs'),
     find: 'if matches!(left.was, PlaceState::Entered | PlaceState::Left) {', put: 'if !ON && matches!(left.was, PlaceState::Entered | PlaceState::Left) {' },
   { name: 'a forged token is believed', file: 'workers/signing/src/token.rs',
     find: 'self.key(kid)?.mac(C::PURPOSE, signed).verify_truncated_left(tag).ok()?;', put: 'if !ON { IT }' },

@@ -11,7 +11,7 @@ import { MUTANTS } from './list.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TREE = join(ROOT, 'target/mutants/tree');
-const CRATES = ['domain', 'protocol', 'workers/signing', 'verify/simulation'];
+const CRATES = ['domain', 'actors', 'workers/signing', 'verify/simulation'];
 /** Longest time that the suite may take for one fault; one that hangs is caught. */
 const PATIENCE_MS = 300_000;
 
@@ -68,7 +68,7 @@ function cargo(...args) {
 
 function build() {
   cargo('build', '--quiet', '--profile', 'simulation', '-p', 'simulation', '--bin', 'simulate');
-  const messages = cargo('test', '--quiet', '--no-run', '--lib', '-p', 'domain', '-p', 'signing', '-p', 'protocol', '--message-format', 'json');
+  const messages = cargo('test', '--quiet', '--no-run', '--lib', '-p', 'domain', '-p', 'signing', '-p', 'actors', '--message-format', 'json');
   const tests = messages.split('\n').filter(Boolean).map((line) => JSON.parse(line)).map((message) => message.executable).filter(Boolean);
   return { simulate: join(ROOT, 'target/mutants/target/simulation/simulate'), tests };
 }

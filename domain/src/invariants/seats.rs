@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Invariant, MoneyWitness, Verdict, hold};
+use super::{Invariant, Verdict, hold};
 use crate::{
     event::{Event, SectionKind},
     id::{EventId, ReservationKey, UserId},
@@ -141,7 +141,12 @@ impl SeatsWitness {
         self.event.as_ref().map(|event| &event.event_id)
     }
 
-    pub(super) fn saved(&mut self, changes: &[Change], money: Option<&MoneyWitness>, now: Millis) -> Verdict {
+    pub(super) fn saved(
+        &mut self,
+        changes: &[Change],
+        authorised: &dyn Fn(ReservationKey, usize) -> bool,
+        now: Millis,
+    ) -> Verdict {
         self.nothing_is_overdue(changes, now)?;
         for change in changes {
             match change {
@@ -150,7 +155,7 @@ impl SeatsWitness {
                     self.numbered(entry)?;
                     self.moved(reservation, entry, now)?;
                     if reservation.status == Status::Confirmed {
-                        self.paid(reservation, changes, money)?;
+                        self.paid(reservation, changes, authorised)?;
                         self.bought.insert(reservation.admission);
                     }
                     self.book(reservation);
@@ -355,14 +360,13 @@ impl SeatsWitness {
 
     /// Whether the commit that sells owes the capture of an intent that the provider has authorised, and ends the
     /// admission.
-    fn paid(&self, reservation: &Reservation, changes: &[Change], money: Option<&MoneyWitness>) -> Verdict {
+    fn paid(&self, reservation: &Reservation, changes: &[Change], authorised: &dyn Fn(ReservationKey, usize) -> bool) -> Verdict {
         let key = reservation.key;
         let attempts = reservation.intents.iter().enumerate();
         let approved = attempts.filter(|(_, intent)| intent.status == payment::Status::Approved);
         let paying: Vec<usize> = approved.map(|(attempt, _)| attempt).collect();
         hold(Invariant::MoneyBehindSeat, paying.len() == 1, || format!("{key} is sold for the attempts {paying:?}"))?;
-        let authorised = money.is_none_or(|money| money.is_authorised(key, paying[0]));
-        hold(Invariant::MoneyBehindSeat, authorised, || format!("{key} is sold, its payment is not authorised"))?;
+        hold(Invariant::MoneyBehindSeat, authorised(key, paying[0]), || format!("{key} is sold, its payment is not authorised"))?;
         let captures = |change: &&Change| match change {
             Change::Owed(pending) if pending.attempt == 0 => match &pending.effect {
                 Effect::Pay { intent, instruction: Instruction::Capture { order_id } } => {

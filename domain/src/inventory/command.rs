@@ -305,7 +305,7 @@ pub enum Query {
         /// Who asks.
         user: UserId,
     },
-    /// What changed for those who watch the seats: [`crate::live::SeatChanges`].
+    /// What changed for those who watch the seats: [`super::feed::SeatChanges`].
     Changes {
         /// Epoch and sequence that the asker stands at; none for everything.
         known: Option<(u64, u64)>,

@@ -4,10 +4,10 @@ use std::{fmt::Write as _, rc::Rc};
 
 use serde::Serialize;
 
-use super::feed::{Delta, SectionStates};
 use crate::{
     board::{Board, Phase, PlaceState},
     event::Notice,
+    inventory::feed::{Delta, SectionStates},
     time::{Millis, Timestamp},
 };
 

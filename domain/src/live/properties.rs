@@ -10,7 +10,7 @@ use super::{
     tests::{delta, since, whole},
     *,
 };
-use crate::{board::QueueStats, hash::Hash128};
+use crate::{board::QueueStats, hash::Hash128, inventory::feed::Delta};
 
 const PER_ADDRESS: u32 = 4;
 /// A place is told again after so long without news, in milliseconds: the contract's 2 s.

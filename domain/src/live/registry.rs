@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, ops::RangeBounds, rc::Rc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{SLOW_DOWN, TRY_AGAIN, feed::Cursor};
-use crate::{hash::Hash128, time::Millis};
+use crate::{hash::Hash128, inventory::feed::Cursor, time::Millis};
 
 /// Sockets that one object holds; the platform allows 32,768.
 pub const SOCKETS_MAX: usize = 20_000;
@@ -13,6 +12,11 @@ pub const SOCKETS_MAX: usize = 20_000;
 pub const SOCKETS_PER_PLACE: u32 = 5;
 /// Resumes that a socket may ask for in a second: a page needs one whenever it missed something.
 pub const RESUMES_PER_SEC: u32 = 5;
+
+/// Too many sockets, or too many questions.
+pub const SLOW_DOWN: u16 = 4429;
+/// The object is full.
+pub const TRY_AGAIN: u16 = 1013;
 
 /// Objects that hold the sockets of one event, at most: 320,000 sockets, and as many who ask the queue and the inventory.
 const OBJECTS_MAX: u32 = 16;

@@ -7,7 +7,10 @@ use crate::{
     board::{Phase, PlaceState, QueueStats},
     event::{EventBody, Section},
     id::EventId,
-    inventory::ledger::{Entry, EntryType},
+    inventory::{
+        feed::{DELTAS_KEPT, Delta, SectionStates},
+        ledger::{Entry, EntryType},
+    },
     seat_map::{SeatIds, SeatMap},
     time::Timestamp,
     trace::TraceId,

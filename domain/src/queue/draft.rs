@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Answered, Batch, BatchReply, Change, Counters, Entered, JOINS_MAX, LANES_MAX, LEAVES_MAX, Numbered, PLACES_MAX, Queue, Reply,
-    StockAsked,
+    Answered, Batch, BatchReply, Change, Counters, Entered, JOINS_MAX, LANES_MAX, LEAVES_MAX, Numbered, Queue, Reply, StockAsked,
     bucket::{Bucket, wave_spacing_ms},
     counters::KnownStock,
 };
 use crate::{
-    board::{CHUNK_PLACES, Chunk, PlaceState, Wave, locate, number_at},
+    board::{CHUNK_PLACES, Chunk, PLACES_MAX, PlaceState, Wave, locate, number_at},
     event::Event,
     refusal::Refusal,
     stock::Stock,

@@ -90,7 +90,7 @@ impl Owed {
         self.side() == other.side() && self.intent() == other.intent()
     }
 
-    /// What whoever performs it tells the machine: what the actors of `protocol` do.
+    /// What whoever performs it tells the machine: what the actors of `actors` do.
     fn performed(&self, came: Came) -> AnyCommand {
         let inventory = match (self, came) {
             (Self::Report(webhook), _) => {

@@ -9,22 +9,22 @@ use std::{
     rc::Rc,
 };
 
+use actors::{ask::Object, inventory::InventoryRows as LogRows, webhook::WebhookRows as EndpointRows};
 use domain::{
     delivery::attempt::{Attempt, DeadLetter},
     hash::Hash128,
     id::EventId,
     idempotency::{Idempotency, Record},
+    inventory::feed::DELTAS_KEPT,
     inventory::{
         Inventory, Query,
         ledger::{Entry, FeedPage},
     },
-    live::DELTAS_KEPT,
     machine::{Answer, Batch, Machine, Store},
     refusal::Refusal,
     time::Millis,
 };
 use futures_channel::oneshot;
-use protocol::{ask::Object, inventory::InventoryRows as LogRows, webhook::WebhookRows as EndpointRows};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -262,7 +262,7 @@ impl LogRows for DiskStore<crate::rows::InventoryRows> {
         }
         if let Query::Stock = query {
             return match inventory.stock(now) {
-                Ok(stock) => protocol::ask::granted(&stock).map_err(|problem| problem.to_string()),
+                Ok(stock) => actors::ask::granted(&stock).map_err(|problem| problem.to_string()),
                 Err(refusal) => Ok(Answer::Refused(refusal)),
             };
         }
@@ -270,15 +270,15 @@ impl LogRows for DiskStore<crate::rows::InventoryRows> {
             let log = self.disk.borrow().latest.rows.log(*after, *limit);
             let next = log.last().map(|(sequence, _)| *sequence);
             let envelopes = log.into_iter().map(|(_, text)| RawValue::from_string(text).expect("the log is JSON")).collect();
-            return protocol::ask::granted(&FeedPage { envelopes, next }).map_err(|problem| problem.to_string());
+            return actors::ask::granted(&FeedPage { envelopes, next }).map_err(|problem| problem.to_string());
         }
         if let Query::LoggedBefore(at) = query {
             let before = self.disk.borrow().latest.rows.logged_before(*at);
-            return protocol::ask::granted(&before).map_err(|problem| problem.to_string());
+            return actors::ask::granted(&before).map_err(|problem| problem.to_string());
         }
         if let Query::Changes { known } = query {
             let entries = self.disk.borrow().latest.rows.ledger(inventory.changed_since(*known), DELTAS_KEPT);
-            return protocol::ask::granted(&inventory.changes(*known, &entries)).map_err(|problem| problem.to_string());
+            return actors::ask::granted(&inventory.changes(*known, &entries)).map_err(|problem| problem.to_string());
         }
         let found = self.disk.borrow().latest.rows.reservation(query);
         Ok(found.unwrap_or(Answer::Refused(Refusal::Unconfigured)))

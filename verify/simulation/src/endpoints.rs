@@ -3,6 +3,11 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use actors::{
+    Post, Problem,
+    ask::{EndpointId, Object, WebhookAsk},
+    sale::Gate,
+};
 use domain::{
     delivery::{Directions, Envelope, Version},
     id::EventId,
@@ -10,11 +15,6 @@ use domain::{
     time::Millis,
 };
 use fastrand::Rng;
-use protocol::{
-    Post, Problem,
-    ask::{EndpointId, Object, WebhookAsk},
-    sale::Gate,
-};
 use signing::webhook::Key;
 
 use crate::{

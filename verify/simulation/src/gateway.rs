@@ -2,6 +2,17 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use actors::{
+    Problem,
+    ask::{Fault, InventoryAsk, Object, PaymentAsk, QueueAsk, ask_through},
+    batch::{self, Batches},
+    carrier,
+    sale::{
+        self, Gate, Told,
+        board::{self, Boards},
+    },
+    within,
+};
 use domain::{
     board::{Board, Phase, Place, PlaceState},
     event::Event,
@@ -17,17 +28,6 @@ use domain::{
     time::Millis,
 };
 use futures_channel::oneshot;
-use protocol::{
-    Problem,
-    ask::{Fault, InventoryAsk, Object, PaymentAsk, QueueAsk, ask_through},
-    batch::{self, Batches},
-    carrier,
-    sale::{
-        self, Gate, Told,
-        board::{self, Boards},
-    },
-    within,
-};
 use serde::Serialize;
 use signing::{
     token::{CallerHash, ReservationToken, WaitingToken},

@@ -2,7 +2,7 @@
 //!
 //! Browsers, gateway isolates, lanes, queue, inventory, payment provider, webhooks and the queue `sale-events` run over a
 //! simulated network, storage and clock. What runs is the objects' own code: the machines of [`domain`] behind the
-//! actors of [`protocol`], with the real tokens and signatures. Only what the platform gives is simulated, and it fails
+//! actors of [`actors`], with the real tokens and signatures. Only what the platform gives is simulated, and it fails
 //! wherever a platform can: messages are lost, repeated, late and out of order; memory is lost at any await; storage
 //! fails before saving, and after saving but before the answer; alarms ring late, early and twice; clocks jump.
 //!

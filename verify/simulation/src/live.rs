@@ -9,14 +9,14 @@ use std::{
     rc::Rc,
 };
 
-use domain::{invariants::Invariant, time::Millis};
-use futures_channel::oneshot;
-use protocol::{
+use actors::{
     Problem,
     ask::Object,
     live::{LiveActor, SocketId, Sockets, Ticket, Watch, objects},
     within,
 };
+use domain::{invariants::Invariant, time::Millis};
+use futures_channel::oneshot;
 
 use crate::{
     disk::Drive,

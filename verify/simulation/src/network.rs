@@ -1,11 +1,11 @@
 //! How messages travel, and what becomes of them in bad weather.
 
-use domain::{delivery::Envelope, payment::Webhook};
-use futures_channel::oneshot;
-use protocol::{
+use actors::{
     Problem,
     ask::{Fault, Object},
 };
+use domain::{delivery::Envelope, payment::Webhook};
+use futures_channel::oneshot;
 
 use crate::{
     executor::IMMORTAL,

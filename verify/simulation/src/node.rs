@@ -2,12 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use domain::{
-    inventory::Inventory, machine::Answer, queue::Command as QueueCommand, refusal::Refusal, time::Millis, trace::TraceId,
-};
-use futures_channel::oneshot;
-use futures_util::future::join_all;
-use protocol::{
+use actors::{
     Actor as _, Carrier, Level, Platform, Post, Problem,
     ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, WebhookAsk, answer, encode, question},
     carrier,
@@ -17,6 +12,11 @@ use protocol::{
     queue::QueueActor,
     webhook::WebhookActor,
 };
+use domain::{
+    inventory::Inventory, machine::Answer, queue::Command as QueueCommand, refusal::Refusal, time::Millis, trace::TraceId,
+};
+use futures_channel::oneshot;
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::{

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use actors::{
+    Problem,
+    ask::{EndpointId, Fault, Object},
+    carrier::ask,
+    sale_events::{self, Projection as Projected, Reader, Standing, Subscriber},
+};
 use domain::{
     delivery::{Directions, Envelope},
     id::EventId,
     invariants::Invariant,
     machine::Answer,
     trace::TraceId,
-};
-use protocol::{
-    Problem,
-    ask::{EndpointId, Fault, Object},
-    carrier::ask,
-    sale_events::{self, Projection as Projected, Reader, Standing, Subscriber},
 };
 use serde::Serialize;
 

@@ -6,13 +6,13 @@ mod payment;
 mod queue;
 mod webhook;
 
+use actors::ask::Object;
 use domain::{
     idempotency::Record,
     invariants::{Verdict, Witness},
     machine::{Answer, Machine},
     time::Millis,
 };
-use protocol::ask::Object;
 
 pub use self::{inventory::InventoryRows, lane::LaneRows, payment::PaymentRows, queue::QueueRows, webhook::WebhookRows};
 

@@ -6,6 +6,7 @@ use std::{
     rc::Rc,
 };
 
+use actors::ask::Object;
 use domain::{
     delivery::Envelope,
     event::Event,
@@ -13,7 +14,6 @@ use domain::{
     time::Millis,
 };
 use fastrand::Rng;
-use protocol::ask::Object;
 use signing::{token::Keyring, webhook::Key};
 
 use crate::{

@@ -17,7 +17,7 @@ fn every_promise_is_kept_from_seed_to_seed() {
 #[test]
 fn what_was_found_once_is_not_found_again() {
     // See docs/VERIFICATION.md for what each of them found.
-    [26, 195, 291, 945, 1642, 2006, 4303].into_iter().for_each(keeps_every_promise);
+    [26, 195, 291, 945, 1642, 2006, 4303, 922_280].into_iter().for_each(keeps_every_promise);
 }
 
 /// A reservation with a crash, a lost message or broken storage at every single moment of the sale. Two at

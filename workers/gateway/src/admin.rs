@@ -5,12 +5,12 @@
 
 use std::rc::Rc;
 
+use actors::ask::{InventoryAsk, Object, QueueAsk};
 use domain::{
     event::{Event, EventBody, QueuePatch},
     id::EventId,
     inventory::{Command, Query},
 };
-use protocol::ask::{InventoryAsk, Object, QueueAsk};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shell::clock;

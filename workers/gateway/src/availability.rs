@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
+use actors::sale::copies::{self, Ages, Shelf};
 use domain::{id::EventId, inventory};
-use protocol::sale::copies::{self, Ages, Shelf};
 use serde::Deserialize;
 
 use crate::{call::Call, error::ApiError, objects};

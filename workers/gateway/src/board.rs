@@ -1,12 +1,12 @@
-//! What everybody may know of an event's queue, as this isolate knows it. See [`protocol::sale::board`].
+//! What everybody may know of an event's queue, as this isolate knows it. See [`actors::sale::board`].
 
 use std::rc::Rc;
 
+use actors::sale::board::{self, Boards};
 use domain::{
     board::{Board, PlaceState},
     id::EventId,
 };
-use protocol::sale::board::{self, Boards};
 
 use crate::{call::Call, error::ApiError};
 

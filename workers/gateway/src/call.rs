@@ -5,12 +5,12 @@ use std::{
     rc::Rc,
 };
 
-use domain::{event::Event, id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
-use protocol::{
+use actors::{
     ask::{self, Fault, Object},
     batch,
     carrier::{Bell, Carrier},
 };
+use domain::{event::Event, id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
 use serde::{Serialize, de::DeserializeOwned};
 use shell::{
     clock,
@@ -217,7 +217,7 @@ impl Call {
         Ok(self.timed(binding, answer).await.ok_or(Code::UpstreamTimeout)??)
     }
 
-    /// The same, in one call with what others ask it, where they are many. See [`protocol::batch`].
+    /// The same, in one call with what others ask it, where they are many. See [`actors::batch`].
     ///
     /// # Errors
     /// As of [`Self::ask_object`].

@@ -5,15 +5,15 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use actors::{
+    recent::Recent,
+    sale::copies::{self, Ages, Copy, Made, Shelf},
+};
 use domain::{
     event::{self, Event, Section, SectionKind},
     id::EventId,
     money::Amount,
     time::Millis,
-};
-use protocol::{
-    recent::Recent,
-    sale::copies::{self, Ages, Copy, Made, Shelf},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -4,13 +4,13 @@
 //! `sale-events` gave up. Those of the queue are only for people to look at: the log publishes again what its reader has not
 //! dealt with, and what was projected since is no dead letter any more.
 
+use actors::ask::WebhookAsk;
 use domain::{
     delivery::{Letters, Reply as Redrive, attempt::DeadLetter},
     id::EventId,
     time::{Millis, Timestamp},
 };
 use futures_util::future::try_join_all;
-use protocol::ask::WebhookAsk;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use worker::{QueueContentType, RawMessageBuilder, js_sys::JSON, wasm_bindgen::JsValue};

@@ -1,7 +1,7 @@
 //! Every error a client can see: the only place with status codes.
 
+use actors::ask::Fault;
 use domain::{event::Problem, refusal::Refusal};
-use protocol::ask::Fault;
 use serde_json::{Value, json};
 
 macro_rules! codes {

@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
 };
 
-use protocol::{
+use actors::{
     batch::{self, Batches},
     sale::{self, Told},
 };

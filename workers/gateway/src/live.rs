@@ -1,14 +1,14 @@
 //! Sockets: handlers of `/queue/live` and `/events/{id}/live`.
 //!
 //! The gateway checks the token or the event, chooses one of the event's live objects and hands the upgrade over. What
-//! the socket is told is in [`protocol::live`].
+//! the socket is told is in [`actors::live`].
 
 use ::live::TICKET;
-use domain::{hash::Hash128, id::EventId};
-use protocol::{
+use actors::{
     ask::Object,
     live::{Ticket, Watch, objects},
 };
+use domain::{hash::Hash128, id::EventId};
 use uuid::Uuid;
 use worker::{Headers, Request, RequestInit};
 

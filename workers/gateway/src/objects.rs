@@ -2,6 +2,11 @@
 
 use std::rc::Rc;
 
+use actors::{
+    Problem,
+    ask::{EventAsk, Object, PaymentAsk, QueueAsk},
+    sale::{self, Gate, Told},
+};
 use domain::{
     event::Event,
     id::{EventId, PaymentIntentId},
@@ -9,11 +14,6 @@ use domain::{
     machine::Answer,
     queue as line,
     time::Millis,
-};
-use protocol::{
-    Problem,
-    ask::{EventAsk, Object, PaymentAsk, QueueAsk},
-    sale::{self, Gate, Told},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use shell::{clock, promise::pause};

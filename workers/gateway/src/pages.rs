@@ -5,6 +5,7 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
+use actors::recent::Recent;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
     id::{EventId, ReservationId, ReservationKey, UserId},
@@ -12,7 +13,6 @@ use domain::{
     time::Millis,
 };
 use futures_util::future::try_join_all;
-use protocol::recent::Recent;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use actors::ask::PaymentAsk;
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, UserId},
     idempotency::Idempotency,
@@ -13,7 +14,6 @@ use domain::{
     money::{Amount, Currency},
     payment::{Action, Outcome, Plan, Scenario, Status},
 };
-use protocol::ask::PaymentAsk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shell::{

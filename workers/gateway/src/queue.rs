@@ -3,6 +3,7 @@
 //! A join goes from here to the caller's lane object, an entry to the queue object; status is answered from the token
 //! and this isolate's board alone.
 
+use actors::sale;
 use domain::{
     board::{Board, Place, PlaceState},
     event::{Event, Notice},
@@ -13,7 +14,6 @@ use domain::{
     refusal::Refusal,
     time::{Millis, Timestamp},
 };
-use protocol::sale;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shell::clock;

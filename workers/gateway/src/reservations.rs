@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
+use actors::sale;
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     inventory::{Command, Query, Wish, reservation::Status},
     time::Millis,
 };
-use protocol::sale;
 use serde::Deserialize;
 use serde_json::json;
 use shell::clock;

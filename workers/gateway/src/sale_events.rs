@@ -1,21 +1,21 @@
-//! The consumer of the queue `sale-events`: what it does with a batch is in [`protocol::sale_events`]; D1 and the objects are
+//! The consumer of the queue `sale-events`: what it does with a batch is in [`actors::sale_events`]; D1 and the objects are
 //! reached from here.
 //!
 //! What was given up comes back on `sale-events-dead` and is kept in D1 for an organiser to look at.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use actors::{
+    Problem,
+    ask::{EndpointId, Fault, Object},
+    sale_events::{self, Projection, Reader, Standing, Subscriber},
+};
 use domain::{
     delivery::{Directions, Envelope},
     id::EventId,
     machine::Answer,
     time::Timestamp,
     trace::TraceId,
-};
-use protocol::{
-    Problem,
-    ask::{EndpointId, Fault, Object},
-    sale_events::{self, Projection, Reader, Standing, Subscriber},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};

@@ -3,6 +3,7 @@
 //! D1 has what an endpoint is to be, its object how it does. A change is written to D1 and then told to the object; where that
 //! is lost, whoever next has something for the object finds that it knows an older version, and tells it.
 
+use actors::ask::{EndpointId, Object, WebhookAsk};
 use domain::{
     delivery::{
         Directions, Standing, Version,
@@ -17,7 +18,6 @@ use domain::{
     time::{Millis, Timestamp},
 };
 use futures_util::future::try_join_all;
-use protocol::ask::{EndpointId, Object, WebhookAsk};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shell::clock;

@@ -1,5 +1,5 @@
 //! The object of an event's seats. The rules are in [`domain::inventory`], what the object does around them in
-//! [`protocol::inventory`]; this crate stores rows and looks into them.
+//! [`actors::inventory`]; this crate stores rows and looks into them.
 
 mod object;
 mod queries;

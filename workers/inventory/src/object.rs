@@ -1,13 +1,13 @@
-//! `InventoryObject`: the inventory of [`protocol::inventory`] on the platform.
+//! `InventoryObject`: the inventory of [`actors::inventory`] on the platform.
 
 use std::rc::Rc;
 
-use domain::id::EventId;
-use protocol::{
+use actors::{
     Actor,
     ask::{self, Envelope, InventoryAsk},
     inventory::InventoryActor,
 };
+use domain::id::EventId;
 use shell::{
     ObjectPlatform,
     ask::{answer, broken, only_asked},

@@ -1,21 +1,21 @@
 //! Looks that change nothing: each answers with a body of the public contract.
 
+use actors::inventory::InventoryRows;
 use domain::{
     event::{Event, Text},
     id::{ReservationKey, UserId},
+    inventory::feed::{DELTAS_KEPT, SectionStates},
     inventory::{
         Cursor, Inventory, Query,
         ledger::{Entry, FeedPage},
         reservation::{IntentView, OrderView, Reservation, ReservationView, Status},
         seats::SeatState,
     },
-    live::{DELTAS_KEPT, SectionStates},
     machine::{Answer, Machine},
     money::Amount,
     refusal::Refusal,
     time::{Millis, Timestamp},
 };
-use protocol::inventory::InventoryRows;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shell::{

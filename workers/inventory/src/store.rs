@@ -13,13 +13,13 @@
 //! | `counters` | the cursor of `sale-events`, and the last effect's id |
 //! | `idempotency` | the answer to a key |
 
+use actors::inventory::InventoryRows;
 use domain::{
     idempotency::{Idempotency, Record},
     inventory::{Admission, Change, Command, ENDED_KEPT_MS, Inventory, Query, Rows, ledger::Entry, reservation::Reservation},
     machine::{Answer, Batch, Store},
     time::Millis,
 };
-use protocol::inventory::InventoryRows;
 use shell::{
     records,
     sql::{Row, Schema, Sql, Tables, integer, integer_value, json, text},

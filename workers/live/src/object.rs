@@ -1,8 +1,8 @@
-//! `LiveObject`: the sockets of [`protocol::live`] on the platform, accepted so that they outlive the object's memory.
+//! `LiveObject`: the sockets of [`actors::live`] on the platform, accepted so that they outlive the object's memory.
 
 use std::rc::Rc;
 
-use protocol::{
+use actors::{
     Platform,
     ask::Object,
     live::{LiveActor, Ticket, Watch},

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use futures_util::StreamExt;
-use protocol::{
+use actors::{
     Problem,
     live::{SocketId, Sockets, Ticket, Watch},
 };
+use futures_util::StreamExt;
 use serde_json::Value;
 use shell::log::{Level, line};
 use worker::{Result, WebSocket, WebsocketEvent};

@@ -1,5 +1,5 @@
 //! The payment provider simulator: [`PaymentObject`], a few per event. The rules are in [`domain::payment`], what the
-//! object does around them in [`protocol::payment`]; this crate stores rows.
+//! object does around them in [`actors::payment`]; this crate stores rows.
 //!
 //! It stands where a real provider will stand: the inventory instructs it, and its decisions come back as signed
 //! webhooks through the public contract.

@@ -1,8 +1,8 @@
-//! `PaymentObject`: the simulated provider of [`protocol::payment`] on the platform.
+//! `PaymentObject`: the simulated provider of [`actors::payment`] on the platform.
 
 use std::rc::Rc;
 
-use protocol::{
+use actors::{
     Actor,
     ask::{Envelope, PaymentAsk},
     payment::PaymentActor,

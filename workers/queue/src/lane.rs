@@ -1,8 +1,8 @@
-//! `LaneObject`: the lane of [`protocol::lane`] on the platform.
+//! `LaneObject`: the lane of [`actors::lane`] on the platform.
 
 use std::rc::Rc;
 
-use protocol::{
+use actors::{
     ask::{self, Envelope, LaneAsk, Object},
     lane::LaneActor,
 };

@@ -1,5 +1,5 @@
 //! The objects of an event's line. The rules are in [`domain::lane`] and [`domain::queue`], what the objects do around
-//! them in [`protocol::lane`] and [`protocol::queue`]; this crate stores rows.
+//! them in [`actors::lane`] and [`actors::queue`]; this crate stores rows.
 
 mod lane;
 mod lane_store;

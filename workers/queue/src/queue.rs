@@ -1,13 +1,13 @@
-//! `QueueObject`: the queue of [`protocol::queue`] on the platform.
+//! `QueueObject`: the queue of [`actors::queue`] on the platform.
 
 use std::rc::Rc;
 
-use domain::id::EventId;
-use protocol::{
+use actors::{
     Actor,
     ask::{self, Envelope, QueueAsk},
     queue::QueueActor,
 };
+use domain::id::EventId;
 use shell::{
     ObjectPlatform,
     ask::{answer, broken, only_asked},

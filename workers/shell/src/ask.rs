@@ -1,14 +1,14 @@
-//! How objects and the gateway ask an object of this platform, by binding and name. What travels is in [`protocol::ask`].
+//! How objects and the gateway ask an object of this platform, by binding and name. What travels is in [`actors::ask`].
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use domain::{event::Event, machine::Answer};
-use futures_util::future::join_all;
-use js_sys::{Promise, Reflect, Uint8Array};
-use protocol::{
+use actors::{
     Problem,
     ask::{self, Envelope, Fault},
 };
+use domain::{event::Event, machine::Answer};
+use futures_util::future::join_all;
+use js_sys::{Promise, Reflect, Uint8Array};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, Error, ObjectNamespace};

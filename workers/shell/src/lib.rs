@@ -1,6 +1,6 @@
-//! What every object shares: the thin part between [`protocol`] and the platform.
+//! What every object shares: the thin part between [`actors`] and the platform.
 //!
-//! An object is an actor of [`protocol`] (or a [`protocol::Host`]) on an [`ObjectPlatform`] with a store of its own. It
+//! An object is an actor of [`actors`] (or a [`actors::Host`]) on an [`ObjectPlatform`] with a store of its own. It
 //! holds no rule and decides nothing.
 
 pub mod ask;

@@ -4,5 +4,5 @@ use crate::promise::pause;
 
 /// What `work` comes to, or nothing if that takes longer than `limit_ms`; it is dropped then.
 pub async fn within<F: Future>(limit_ms: u64, work: F) -> Option<F::Output> {
-    protocol::within(pause(limit_ms), work).await
+    actors::within(pause(limit_ms), work).await
 }

@@ -1,6 +1,6 @@
 //! Logs: one JSON object a line. Never a password, token, key or address in `fields`.
 
-pub use protocol::Level;
+pub use actors::Level;
 use serde_json::{Map, Value};
 
 use crate::clock;

@@ -1,12 +1,12 @@
-//! What runs an object: [`protocol::Platform`] on Durable Objects.
+//! What runs an object: [`actors::Platform`] on Durable Objects.
 
-use domain::{delivery::endpoint_allowed, payment::Webhook, time::Millis, trace::TraceId};
-use js_sys::{Array, JSON, Uint8Array};
-use protocol::{
+use actors::{
     Carrier, Level, Platform, Post, Problem,
     ask::{Fault, Object},
     carrier::Bell,
 };
+use domain::{delivery::endpoint_allowed, payment::Webhook, time::Millis, trace::TraceId};
+use js_sys::{Array, JSON, Uint8Array};
 use serde_json::Value;
 use signing::webhook::{self, Key};
 use wasm_bindgen::JsValue;

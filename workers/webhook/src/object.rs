@@ -1,8 +1,8 @@
-//! `WebhookObject`: the deliveries of [`protocol::webhook`] on the platform.
+//! `WebhookObject`: the deliveries of [`actors::webhook`] on the platform.
 
 use std::rc::Rc;
 
-use protocol::{
+use actors::{
     Actor,
     ask::{Envelope, WebhookAsk},
     webhook::WebhookActor,

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use actors::webhook::WebhookRows;
 use domain::{
     delivery::{
         Change, Command, Cursor, Delivery, Endpoint, Letters, Rows, Version,
@@ -20,7 +21,6 @@ use domain::{
     machine::{Batch, Store},
     time::{Millis, Timestamp},
 };
-use protocol::webhook::WebhookRows;
 use shell::sql::{Row, Schema, Sql, Statement, Tables, integer, integer_value, json, json_value, optional_integer, text};
 use worker::{Error, Result, SqlStorageValue};
 

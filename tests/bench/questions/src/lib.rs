@@ -7,6 +7,7 @@ use std::{
     task::{Context, Waker},
 };
 
+use actors::ask::{self, Fault, InventoryAsk, LaneAsk, QueueAsk};
 use domain::{
     hash::Hash128,
     id::{ReservationKey, UserId},
@@ -17,7 +18,6 @@ use domain::{
     queue,
     time::Millis,
 };
-use protocol::ask::{self, Fault, InventoryAsk, LaneAsk, QueueAsk};
 use serde::Serialize;
 
 const ROW_SEATS: u32 = 100;

@@ -22,7 +22,7 @@ const WAITED_S: f64 = 600.0;
 const ROWS_A_PLACE: Places = Places::Each(2.0);
 /// A lane writes the places of a batch as one row.
 const ROW_A_BATCH: Places = Places::Batch(1.0);
-/// As objects that hold sockets are now (`protocol::live`): they look at the board every 400 ms and at the seats every 500, so that they
+/// As objects that hold sockets are now (`actors::live`): they look at the board every 400 ms and at the seats every 500, so that they
 /// never hibernate while somebody is there, and set their alarm for each who comes. One in ten opens a socket once more.
 const SOCKETS: Sockets =
     Sockets { held_by_one: 20_000.0, opened_each: 1.1, heard_each: 1.0, rows_an_opening: 1.0, asks_per_s: 4.5, active: 1.0 };

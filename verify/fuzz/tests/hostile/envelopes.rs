@@ -2,11 +2,11 @@
 
 use std::fmt::Debug;
 
-use domain::{machine::Answer, refusal::Refusal, time::Timestamp};
-use fuzz::{Target, Verdict, bytes, json};
-use protocol::ask::{
+use actors::ask::{
     Envelope, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, answers, answers_together, decode, encode, question,
 };
+use domain::{machine::Answer, refusal::Refusal, time::Timestamp};
+use fuzz::{Target, Verdict, bytes, json};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 

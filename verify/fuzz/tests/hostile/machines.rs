@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use actors::ask::{InventoryAsk, LaneAsk, PaymentAsk, QueueAsk, question};
 use domain::{
     effect::Pending,
     event::{Event, EventBody},
@@ -24,7 +25,6 @@ use fuzz::{
     json::{Breakage, any_breakage, any_whole},
 };
 use proptest::prelude::*;
-use protocol::ask::{InventoryAsk, LaneAsk, PaymentAsk, QueueAsk, question};
 use serde_json::Value;
 use simulation::rows::{InventoryRows, LaneRows, PaymentRows, QueueRows, Records, Rows};
 

@@ -1,5 +1,6 @@
 //! Valid samples: the events and questions that the others break.
 
+use actors::ask::{InventoryAsk, LaneAsk, PaymentAsk, QueueAsk};
 use domain::{
     event::{Event, EventBody},
     hash::Hash128,
@@ -13,7 +14,6 @@ use domain::{
     stock::Stock,
     time::Millis,
 };
-use protocol::ask::{InventoryAsk, LaneAsk, PaymentAsk, QueueAsk};
 use serde_json::{Value, json};
 
 /// When the small sale begins.

@@ -1,7 +1,7 @@
 //! The pages at the sockets: whatever happens to these, a page ends up with the map of the ledger, and is told its turn.
 
-use domain::{board::PlaceState, invariants::Invariant, live::SectionStates, time::Millis};
-use protocol::{ask::Object, live::Watch};
+use actors::{ask::Object, live::Watch};
+use domain::{board::PlaceState, invariants::Invariant, inventory::feed::SectionStates, time::Millis};
 use serde::Deserialize;
 
 use super::Connection;

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use actors::ask::Object;
 use domain::{
     effect::Pending,
     event::Event,
@@ -15,7 +16,6 @@ use domain::{
     refusal::Refusal,
     time::Millis,
 };
-use protocol::ask::Object;
 use serde_json::Value;
 
 use super::{Rows, reread};

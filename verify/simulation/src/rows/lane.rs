@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use actors::ask::Object;
 use domain::{
     event::Event,
     invariants::{Verdict, Witness},
@@ -10,7 +11,6 @@ use domain::{
     machine::Machine,
     time::Millis,
 };
-use protocol::ask::Object;
 
 use super::{Rows, reread};
 

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
+use actors::ask::Object;
 use domain::{
     id::PaymentIntentId,
     invariants::{Verdict, Witness},
     payment::{Change, Command, Intent, Simulator},
     time::Millis,
 };
-use protocol::ask::Object;
 
 use super::{Rows, reread};
 

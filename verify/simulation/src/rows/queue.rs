@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use actors::ask::Object;
 use domain::{
     board::{Chunk, Wave},
     event::Event,
@@ -8,7 +9,6 @@ use domain::{
     queue::{Answered, Change, Counters, Entered, Queue},
     time::Millis,
 };
-use protocol::ask::Object;
 
 use super::{Rows, reread};
 

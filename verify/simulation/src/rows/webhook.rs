@@ -1,9 +1,9 @@
+use actors::ask::Object;
 use domain::{
     delivery::{Change, Command, Delivery, tables::Tables},
     invariants::{Verdict, Witness},
     time::Millis,
 };
-use protocol::ask::Object;
 
 use super::Rows;
 

@@ -3,10 +3,8 @@ mod stage;
 use domain::{
     board::Phase,
     hash::Hash128,
-    live::{
-        BAD_REQUEST, BOARD_MS, Delta, FRAME_MAX_BYTES, OVER, RESUMES_PER_SEC, SLOW_DOWN, SOCKETS_MAX, SOCKETS_PER_PLACE,
-        SeatChanges, SectionStates, TRY_AGAIN,
-    },
+    inventory::feed::{Delta, SeatChanges, SectionStates},
+    live::{BAD_REQUEST, BOARD_MS, FRAME_MAX_BYTES, OVER, RESUMES_PER_SEC, SLOW_DOWN, SOCKETS_MAX, SOCKETS_PER_PLACE, TRY_AGAIN},
 };
 use serde_json::Value;
 

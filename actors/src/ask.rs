@@ -112,7 +112,7 @@ pub enum InventoryAsk {
     Command(inventory::Command),
     /// Look at something → the query's body.
     Query(inventory::Query),
-    /// What changed for those who watch the seats → [`domain::live::SeatChanges`], as soon as there is something.
+    /// What changed for those who watch the seats → [`domain::inventory::feed::SeatChanges`], as soon as there is something.
     Follow {
         /// Epoch and sequence that the asker stands at; none for everything, at once.
         known: Option<(u64, u64)>,

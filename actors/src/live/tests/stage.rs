@@ -10,7 +10,7 @@ use std::{
 use domain::{
     board::{BoardUpdate, Chunk, Phase, QueueStats},
     id::EventId,
-    live::SeatChanges,
+    inventory::feed::SeatChanges,
     time::Millis,
     trace::TraceId,
 };
