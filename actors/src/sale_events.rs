@@ -247,3 +247,6 @@ async fn consumed<R: Reader>(reader: &R, event_id: &EventId, through: u64, trace
         Err(fault) => Err(Problem(format!("the log of {event_id}: {fault:?}"))),
     }
 }
+
+#[cfg(test)]
+mod tests;
