@@ -172,13 +172,14 @@ pub async fn send<C: Carrier>(
     let own = Rc::new(Waiting { question: RefCell::new(question), ..Waiting::default() });
     target.pace.ask(began);
     target.waiting.borrow_mut().push_back(Rc::clone(&own));
+    let mut now = began;
     loop {
-        let waited_ms = carrier.now().since_ms(began);
+        let waited_ms = now.since_ms(began);
         let left_ms = patience_ms.saturating_sub(waited_ms);
         // Whoever should have sent is gone, once it takes too long.
-        let sends_in_ms = if waited_ms < WAIT_MAX_MS { target.sends_in_ms(&own, carrier.now()) } else { Some(0) };
+        let sends_in_ms = if waited_ms < WAIT_MAX_MS { target.sends_in_ms(&own, now) } else { Some(0) };
         match sends_in_ms.filter(|_| !own.sent.get()) {
-            Some(0) => dispatch(&target, carrier, to, left_ms).await,
+            Some(0) => dispatch(&target, carrier, to, now, left_ms).await,
             sends_in_ms => {
                 let (bell, rung) = carrier.bell();
                 own.bell.set(Some(bell));
@@ -190,15 +191,15 @@ pub async fn send<C: Carrier>(
         if let Some(answer) = own.answer.take() {
             return answer;
         }
-        if carrier.now().since_ms(began) >= patience_ms {
+        now = carrier.now();
+        if now.since_ms(began) >= patience_ms {
             return Err(Fault::TimedOut);
         }
     }
 }
 
 /// Sends for those who have waited longest, and tells them what came of it.
-async fn dispatch<C: Carrier>(target: &Target, carrier: &C, to: &Object, patience_ms: u64) {
-    let since = carrier.now();
+async fn dispatch<C: Carrier>(target: &Target, carrier: &C, to: &Object, since: Millis, patience_ms: u64) {
     let batch = target.depart(since);
     // There may be more than go into a call.
     target.call_next();

@@ -313,7 +313,8 @@ fn is_socket(route: &str) -> bool {
 
 /// Counts, remembers and logs what was answered.
 fn conclude(arrival: &Arrival, reply: &Reply, cause: Option<String>) {
-    let latency_ms = clock::now().since_ms(arrival.asked_at);
+    let now = clock::now();
+    let latency_ms = now.since_ms(arrival.asked_at);
     isolate::metrics(|metrics| {
         metrics.request(method_label(&arrival.method), arrival.route, reply.status, latency_ms);
         for (service, span_ms) in arrival.notes.timings() {
@@ -324,7 +325,7 @@ fn conclude(arrival: &Arrival, reply: &Reply, cause: Option<String>) {
         }
     });
     if let Some(idempotency) = arrival.notes.idempotency().filter(|_| (200..300).contains(&reply.status)) {
-        isolate::granted(|granted| granted.remember(&idempotency, arrival.asked_at, clock::now()));
+        isolate::granted(|granted| granted.remember(&idempotency, arrival.asked_at, now));
     }
     let level = match reply.status {
         // Shed, thousands a second: they are counted.
