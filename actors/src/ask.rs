@@ -211,7 +211,7 @@ pub trait EventAsk: Serialize {
     fn configure(event: Box<Event>) -> Self;
 
     /// Whether crowds ask it, and the object answers one as soon as the other: several may share a call, which is
-    /// answered when all of them are. See [`crate::sale::batch`].
+    /// answered when all of them are. See [`crate::batch`].
     fn is_of_crowds(&self) -> bool;
 
     /// Whether it changes nothing, and is answered from what was committed before.
