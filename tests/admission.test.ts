@@ -209,7 +209,8 @@ describe('an admission', { concurrency: 6 }, () => {
     const one = granted(await user.reserve(event, token, { seat_ids: ['A-1-1'] }), 201);
     granted(await user.cancel(one.reservation_id));
     const two = granted(await user.reserve(event, token, { seat_ids: ['A-1-1'] }), 201);
-    const { payment_intent_id } = granted(await user.intent(two.reservation_id));
+    // Nobody but this call decides it.
+    const { payment_intent_id } = granted(await user.intent(two.reservation_id, { scenario: 'timeout' }));
     assert.equal(granted(await user.process(payment_intent_id, 'fail')).status, 'FAILED');
     const three = granted(await user.reserve(event, token, { seat_ids: ['A-1-1'] }), 201);
     await clockReaches(Date.parse(three.hold_expires_at));
