@@ -103,7 +103,7 @@ impl Target {
     /// For how long this one must wait before it sends, in milliseconds; none where that is for others to do.
     fn sends_in_ms(&self, own: &Rc<Waiting>, now: Millis) -> Option<u64> {
         let is_first = self.waiting.borrow().front().is_some_and(|first| Rc::ptr_eq(first, own));
-        (is_first && self.has_room()).then(|| self.pace.next_at().since_ms(now))
+        (is_first && self.has_room()).then(|| self.pace.wait_ms(now))
     }
 
     /// Those who have waited longest, as many as go into a call.
@@ -152,7 +152,11 @@ pub async fn ask<C: Carrier, A: Serialize>(
     trace: &str,
     ask: &A,
 ) -> Result<Answer, Fault> {
-    let send = async |body: &[u8]| send(batches, carrier, to, body.to_vec(), ASK_MAX_MS).await;
+    let began = carrier.now();
+    let send = async |body: &[u8]| {
+        let left_ms = ASK_MAX_MS.saturating_sub(carrier.now().since_ms(began));
+        send(batches, carrier, to, body.to_vec(), left_ms).await
+    };
     ask_through(send, trace, None, ask).await
 }
 

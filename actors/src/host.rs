@@ -151,6 +151,7 @@ async fn commit_all<A: Actor>(actor: Rc<A>) {
         if commands.is_empty() {
             return;
         }
+        actor.host().pace.leave(actor.host().platform.now());
         let outcomes = match actor.host().execute_all(&commands) {
             // Nobody is answered before the object is sure to be woken for what follows.
             Ok(outcomes) => follow_up(&actor).await.map(|()| outcomes),
@@ -204,7 +205,14 @@ async fn perform_all<A: Actor>(actor: Rc<A>, key: KeyOf<A::Machine>, first: Opti
         // What those who waited ask next shares the commit: that it was tried need not be saved before they are told.
         let noted = actor.commit(command, trace);
         host.wake(id);
-        next = noted.await.and_then(|_| host.due_of(&key));
+        let noted = noted.await;
+        // Who came meanwhile.
+        host.wake(id);
+        next = noted.and_then(|outcome| match outcome.answer {
+            Answer::Granted { .. } => host.due_of(&key),
+            // It would be due again at once.
+            Answer::Refused(refusal) => Err(refusal.code().into()),
+        });
     }
     host.performing.borrow_mut().remove(&key);
     host.wake_all(&key);
@@ -279,12 +287,10 @@ impl<P: Platform, M: Machine, S: Store<M, Fault: Display>> Host<P, M, S> {
 
     /// Waits until the next commit may begin.
     async fn pace(&self) {
-        let now = self.platform.now();
-        let wait_ms = self.pace.next_at().since_ms(now);
+        let wait_ms = self.pace.wait_ms(self.platform.now());
         if wait_ms > 0 {
             self.platform.pause(wait_ms).await;
         }
-        self.pace.leave(self.platform.now());
     }
 
     /// Looks at the machine and its rows as they stand now.

@@ -137,11 +137,13 @@ impl<P: Platform, S: Store<Lane, Fault: Display> + 'static> LaneActor<P, S> {
     async fn gather(&self) {
         let lanes = self.host.read(|lane, _| Ok(lane.event().map_or(0, |event| event.queue.lanes))).unwrap_or_default();
         let now = self.host.platform.now();
-        let due_at = self.due_at.get().max(Millis(now.0.saturating_sub(UNUSED_MAX_MS)));
-        self.due_at.set(due_at.plus_ms(gather_ms(lanes)));
-        let next_at = due_at.max(self.pace.next_at());
-        if next_at > now {
-            self.host.platform.pause(next_at.since_ms(now)).await;
+        let share_ms = gather_ms(lanes);
+        // Never later than its share, whatever the clock does.
+        let due_at = self.due_at.get().clamp(Millis(now.0.saturating_sub(UNUSED_MAX_MS)), now.plus_ms(share_ms));
+        self.due_at.set(due_at.plus_ms(share_ms));
+        let wait_ms = due_at.since_ms(now).max(self.pace.wait_ms(now));
+        if wait_ms > 0 {
+            self.host.platform.pause(wait_ms).await;
         }
     }
 

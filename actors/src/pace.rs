@@ -6,7 +6,7 @@ use domain::time::Millis;
 
 /// For how long it matters that somebody asked: of what was asked so long ago, the e-th part counts.
 const MEMORY_MS: f64 = 50.0;
-/// So many may ask within that time, 500 a second, and calls follow each other at once.
+/// So many count at most where calls follow each other at once: 500 a second that come evenly, or 25 that come together.
 const FREE: f64 = 25.0;
 /// So much longer between calls for each that asks beyond that, in milliseconds.
 const GAP_MS: f64 = 0.4;
@@ -35,10 +35,10 @@ impl Pace {
         self.left_at.set(Some(now));
     }
 
-    /// The earliest time of the next call.
-    pub(crate) fn next_at(&self) -> Millis {
-        let gap_ms = (GAP_MS * (self.asked.get() - FREE)).clamp(0.0, GAP_MAX_MS);
-        self.left_at.get().map_or(Millis(0), |left_at| left_at.plus_ms(gap_ms as u64))
+    /// How long the next call has to wait, in milliseconds: never longer than [`GAP_MAX_MS`], whatever the clock does.
+    pub(crate) fn wait_ms(&self, now: Millis) -> u64 {
+        let gap_ms = (GAP_MS * (self.asked.get() - FREE)).clamp(0.0, GAP_MAX_MS) as u64;
+        self.left_at.get().map_or(0, |left_at| gap_ms.saturating_sub(now.since_ms(left_at)))
     }
 }
 
@@ -52,7 +52,7 @@ mod tests {
         let asked = (500.0 * asked_per_s / 1000.0) as u64;
         (0..asked).for_each(|index| pace.ask(Millis((index as f64 * 1000.0 / asked_per_s) as u64)));
         pace.leave(Millis(1000));
-        pace.next_at().since_ms(Millis(1000))
+        pace.wait_ms(Millis(1000))
     }
 
     #[test]
@@ -64,6 +64,15 @@ mod tests {
     fn nobody_waits_for_the_first_call() {
         let pace = Pace::default();
         (0..1000).for_each(|_| pace.ask(Millis(7)));
-        assert_eq!(pace.next_at(), Millis(0));
+        assert_eq!(pace.wait_ms(Millis(7)), 0);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_holds_nobody_up() {
+        let pace = Pace::default();
+        (0..1000).for_each(|_| pace.ask(Millis(100_000)));
+        pace.leave(Millis(100_000));
+        assert_eq!(pace.wait_ms(Millis(40_000)), 10);
+        assert_eq!(pace.wait_ms(Millis(100_006)), 4);
     }
 }

@@ -69,7 +69,7 @@ impl<P: Platform> Provider for SimulatedProvider<P> {
     }
 }
 
-/// Some of the intents of an event, at the simulated provider. Everything it knows is in its rows; memory is a copy.
+/// The intents of an event, at the simulated provider. Everything it knows is in its rows; memory is a copy.
 pub struct PaymentActor<P, S> {
     host: Host<P, Simulator, S>,
 }

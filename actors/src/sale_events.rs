@@ -3,7 +3,7 @@
 //!
 //! A batch is only a word that there is more. For each event the projection knows the last envelope before which none is
 //! missing; where a batch does not begin right behind it, the missing ones are read from the event's log. So a batch that
-//! was lost, or a projection that was set back, needs nobody's hand. All of it is harmless when repeated, and a log moves
+//! was lost needs nobody's hand, and a projection that was set back is whole again with the next envelope of its event. All of it is harmless when repeated, and a log moves
 //! its cursor only over what was dealt with here.
 
 use std::collections::BTreeMap;

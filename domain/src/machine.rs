@@ -330,7 +330,11 @@ impl<M: Machine, S: Store<M>> Engine<M, S> {
                 self.save(steps, now)?;
             }
             let (machine, _) = self.live.as_mut().expect("loaded just above");
-            self.store.recall(machine, command)?;
+            if let Err(fault) = self.store.recall(machine, command) {
+                // What gathered is not saved.
+                self.live = None;
+                return Err(fault);
+            }
         }
         let (machine, records) = self.live.as_mut().expect("loaded just above");
         let Decision { reply, changes, effects } = match machine.decide(command, context) {

@@ -198,6 +198,20 @@ fn where_many_ask_calls_follow_each_other_after_a_while() {
 }
 
 #[test]
+fn a_clock_that_goes_back_holds_nobody_up() {
+    let scene = Scene::open();
+    scene.ask("a");
+    scene.turn(0);
+    scene.answer();
+    scene.isolate.now.set(scene.isolate.now.get() - 60_000);
+    let outcome = scene.ask("b");
+    scene.turn(0);
+    assert_eq!(scene.carried(), ["b"]);
+    scene.answer();
+    assert_eq!(told(&outcome), granted("<b>"));
+}
+
+#[test]
 fn one_call_that_is_back_lets_the_next_one_go() {
     let scene = Scene::busy();
     scene.ask("c");

@@ -84,6 +84,8 @@ struct Rows {
     commits: usize,
     /// Refuses the next commit.
     broken: bool,
+    /// Refuses the next look.
+    unreadable: bool,
 }
 
 #[derive(Default)]
@@ -103,6 +105,9 @@ impl Store<Simulator> for Memory {
     }
 
     fn recall(&self, simulator: &mut Simulator, command: &Command) -> Result<(), ()> {
+        if std::mem::take(&mut self.0.borrow_mut().unreadable) {
+            return Err(());
+        }
         let found = simulator.missing(command).and_then(|intent| self.0.borrow().intents.get(intent).map(|row| read(row)));
         found.into_iter().for_each(|intent| simulator.recall(intent));
         Ok(())
@@ -894,4 +899,49 @@ fn who_has_a_payment_decided_is_told_which_report_to_wait_for() {
     assert!(effects(&Command::Reported { intent: intent_id(7), attempt: 1, told: None }).is_empty(), "it is only tried again");
     assert!(effects(&instruct(7, capture())).is_empty(), "it was owed before");
     assert_eq!(till.report_of(7).map(|pending| pending.id), created.first().copied());
+}
+
+#[test]
+fn what_shared_a_commit_with_an_unreadable_row_is_in_memory_only_as_it_is_in_the_rows() {
+    let mut till = Till::new();
+    till.ask(&instruct(7, Instruction::Open(terms_of(7, Scenario::Approve)))).unwrap();
+    till.engine.store().0.borrow_mut().unreadable = true;
+    let commands = [instruct(7, Instruction::Cancel), instruct(9, void())];
+    let group = commands.iter().map(|command| (command, TraceId::NONE));
+    assert!(till.engine.execute_all(group, OPENED).is_err());
+    assert_eq!(till.row(7).status(), Status::Pending);
+    till.ask(&instruct(7, Instruction::Cancel)).unwrap();
+    assert_eq!(till.row(7).status(), Status::Cancelled);
+}
+
+proptest! {
+    #[test]
+    fn intents_that_share_a_commit_are_as_if_each_command_had_its_own(
+        scenarios in prop::collection::vec(any_scenario(), 3),
+        steps in prop::collection::vec((0..3_usize, any_command(), any::<bool>()), 0..60),
+        pause_ms in 0..5000_u64,
+    ) {
+        let opened = || {
+            let mut till = Till::new();
+            for (key, scenario) in (0..).zip(&scenarios) {
+                till.ask(&instruct(key, Instruction::Open(terms_of(key, *scenario)))).unwrap();
+            }
+            till.now = till.now.plus_ms(pause_ms);
+            till
+        };
+        let (mut alone, mut together) = (opened(), opened());
+        let commands: Vec<_> = steps.into_iter().map(|(key, command, settles)| if settles {
+            let idempotency = Idempotency { scope: Hash128(key as u128 + 1), fingerprint: Hash128(1), ttl_ms: 100_000 };
+            Command::Settle { intent: intent_id(key as u128), user: owner(), idempotency }
+        } else {
+            about(key as u128, command)
+        }).collect();
+        let now = alone.now;
+        let each = commands.iter().map(|command| (command, TraceId::NONE));
+        let one_by_one: Vec<_> = each.clone().flat_map(|command| alone.engine.execute_all([command], now).unwrap()).collect();
+        prop_assert_eq!(one_by_one, together.engine.execute_all(each, now).unwrap());
+        for key in 0..3 {
+            prop_assert_eq!(alone.row(key), together.row(key));
+        }
+    }
 }

@@ -17,7 +17,7 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use crate::store::PaymentStore;
 
-/// Some of the intents of an event. Everything it knows is in its rows; memory is a copy.
+/// The intents of an event. Everything it knows is in its rows; memory is a copy.
 #[durable_object(alarm)]
 pub struct PaymentObject(Rc<PaymentActor<ObjectPlatform, PaymentStore>>);
 
