@@ -129,8 +129,6 @@ export const MUTANTS = [
     find: 'if line.first().is_none_or(|head| pending.id < *head) {', put: 'if ON || line.first().is_none_or(|head| pending.id < *head) {' },
   { name: 'the next effect of a key is never due', file: domain('effect.rs'),
     find: 'self.due.extend(next.map(|next| (next.due_at, next.id)));', put: 'if !ON { IT }' },
-  { name: 'envelopes count as published before the queue took them', file: actors('inventory.rs'),
-    find: 'self.host.platform.publish(&envelopes).await?;', put: 'if ON { let _ = self.host.platform.publish(&envelopes).await; } else { IT }' },
   { name: 'what nobody dealt with is not published again', file: domain('inventory/mod.rs'),
     find: '(self.consumed < self.published).then_some(since)', put: '(!ON && self.consumed < self.published).then_some(since)' },
   { name: 'the cursor moves over what was not acknowledged', file: domain('inventory/mod.rs'),
