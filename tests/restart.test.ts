@@ -67,8 +67,7 @@ test('an object that loses its memory answers as before', async () => {
   assert.ok(lanes.includes(true), 'people stand in one lane at least');
   assert.ok(await server.evict('QueueObject', event));
   assert.ok(await server.evict('InventoryObject', event));
-  const providers = await Promise.all([0, 1, 2, 3].map((index) => server.evict('PaymentObject', `${event}/${index}`)));
-  assert.ok(providers.includes(true), 'the payment is at one of the simulated providers');
+  assert.ok(await server.evict('PaymentObject', event));
   assert.deepEqual(await look(), before);
 });
 
