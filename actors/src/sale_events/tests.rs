@@ -27,7 +27,7 @@ impl Reader for Desk {
 
     async fn standing(&self, event_ids: &[&EventId]) -> Result<Standing, Problem> {
         let projected = event_ids.iter().map(|event_id| ((*event_id).clone(), self.position.get())).collect();
-        self.position.set(self.set_back_to.take().unwrap_or(self.position.get()));
+        self.position.set(self.set_back_to.take().unwrap_or_else(|| self.position.get()));
         Ok(Standing { projected, ..Standing::default() })
     }
 
