@@ -8,7 +8,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    fmt::{Debug, Write as _},
+    fmt::{self, Debug, Write as _},
     hash::{DefaultHasher, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
@@ -36,6 +36,15 @@ pub enum Fault {
     Undone(u8),
     /// It was.
     Untold(u8),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undone(save) => write!(f, "crash before save {save} is durable"),
+            Self::Untold(save) => write!(f, "crash after save {save}, before anybody is told"),
+        }
+    }
 }
 
 /// What is wrong with storage, on purpose.
@@ -411,8 +420,8 @@ fn watched<T>(work: impl FnOnce() -> T) -> Result<T, Broken> {
 /// 128 bits that stand for what a value shows of itself.
 pub fn text_digest(value: &impl Debug) -> u128 {
     struct Text(DefaultHasher, DefaultHasher);
-    impl std::fmt::Write for Text {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+    impl fmt::Write for Text {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
             self.0.write(text.as_bytes());
             self.1.write(text.as_bytes());
             Ok(())

@@ -493,10 +493,6 @@ impl World for Sale {
             Step::Copy(message) => (format!("a copy of {} stays on the way", self.message(message)), None),
             Step::Crash(side) => (format!("the {side:?} crashes"), None),
         };
-        match fault {
-            Some(Fault::Undone(save)) => format!("{text} [crash before save {save} is durable]"),
-            Some(Fault::Untold(save)) => format!("{text} [crash after save {save}, before anybody is told]"),
-            None => text,
-        }
+        fault.map_or_else(|| text.clone(), |fault| format!("{text} [{fault}]"))
     }
 }
