@@ -21,11 +21,14 @@
 //! once), the log where it is not what a scenario is about (so is this), and commands that share a commit: what is decided
 //! together is decided one after the other.
 //! A crash takes what was not durable back, with whoever waited for it; so it is a crash in the middle of a call.
+//!
+//! Whoever follows a log by a cursor of its own, an organiser's endpoint, has searches of its own: [`endpoints`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod cast;
+pub mod endpoints;
 pub mod part;
 pub mod sale;
 pub mod scenario;
