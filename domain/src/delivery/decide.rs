@@ -166,7 +166,7 @@ impl Delivery {
 
     /// Whether anything was delivered since an instant.
     fn delivered_since(&self, since: Option<Millis>) -> bool {
-        self.health.last_success_at.is_some_and(|at| since.is_some_and(|since| at.0 >= since))
+        self.health.last_success_at.is_some_and(|at| since.is_some_and(|since| at.0 > since))
     }
 
     /// How the endpoint does once something was sent to it.

@@ -22,6 +22,8 @@ pub const REASON_MAX_BYTES: usize = 200;
 /// An intent, once opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
+    /// Which it is of those that its provider has not settled: the id of its effect.
+    pub(super) number: u64,
     /// What is paid.
     pub terms: Terms,
     opened_at: Millis,
@@ -91,8 +93,9 @@ pub enum Step {
 }
 
 impl Intent {
-    pub(super) const fn new(terms: Terms, opened_at: Millis, trace: TraceId) -> Self {
+    pub(super) const fn new(number: u64, terms: Terms, opened_at: Millis, trace: TraceId) -> Self {
         Self {
+            number,
             terms,
             opened_at,
             trace,

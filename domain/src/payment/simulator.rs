@@ -121,20 +121,12 @@ const fn key(intent: &PaymentIntentId) -> Key {
 /// Intents at the provider. The default has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Simulator {
-    live: BTreeMap<Key, Live>,
+    live: BTreeMap<Key, Rc<Intent>>,
     /// One that is not live, brought in for the command at hand.
     recalled: Option<Rc<Intent>>,
     deadlines: BTreeSet<(Millis, Key)>,
     effects: Effects<Effect>,
     last_number: u64,
-}
-
-/// An intent that something may still happen to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Live {
-    /// The id of its effect.
-    number: u64,
-    intent: Rc<Intent>,
 }
 
 impl Simulator {
@@ -160,8 +152,7 @@ impl Simulator {
     /// An intent that is in memory.
     #[must_use]
     pub fn find(&self, intent: &PaymentIntentId) -> Option<&Rc<Intent>> {
-        let live = self.live.get(&key(intent)).map(|live| &live.intent);
-        live.or(self.recalled.as_ref()).filter(|known| known.terms.intent_id == *intent)
+        self.live.get(&key(intent)).or(self.recalled.as_ref()).filter(|known| known.terms.intent_id == *intent)
     }
 
     fn opened(&self, intent: &PaymentIntentId) -> Result<&Rc<Intent>, Refusal> {
@@ -189,7 +180,7 @@ impl Simulator {
         }
         match self.find(intent) {
             None => {
-                let intent = Rc::new(Intent::new(terms.clone(), context.now, context.trace));
+                let intent = Rc::new(Intent::new(self.last_number + 1, terms.clone(), context.now, context.trace));
                 let change = Change { at: context.now, step: Step::Opened, intent: Rc::clone(&intent) };
                 Ok(Decision::new(Some(intent.reply()), vec![change]))
             }
@@ -201,35 +192,34 @@ impl Simulator {
     /// What the provider decides by itself by `now`.
     fn decide_overdue(&self, now: Millis) -> Vec<Change> {
         let due = self.deadlines.iter().take_while(|(at, _)| *at <= now);
-        due.map(|(at, key)| after(&self.live[key].intent, self.live[key].intent.planned(), *at)).collect()
+        due.map(|(at, key)| after(&self.live[key], self.live[key].planned(), *at)).collect()
     }
 
     fn put(&mut self, intent: &Rc<Intent>) {
         let key = key(&intent.terms.intent_id);
         let before = self.live.remove(&key);
-        if let Some(at) = before.as_ref().and_then(|before| before.intent.decides_at()) {
+        if let Some(at) = before.as_ref().and_then(|before| before.decides_at()) {
             self.deadlines.remove(&(at, key));
         }
         self.recalled.take_if(|recalled| recalled.terms.intent_id == intent.terms.intent_id);
         if intent.is_settled() {
-            before.iter().for_each(|before| self.effects.remove(before.number));
+            self.effects.remove(intent.number);
             self.recalled = Some(Rc::clone(intent));
             return;
         }
-        let number = before.map_or(self.last_number + 1, |before| before.number);
-        self.last_number = self.last_number.max(number);
+        self.last_number = self.last_number.max(intent.number);
         self.deadlines.extend(intent.decides_at().map(|at| (at, key)));
         match (&intent.report, intent.webhook()) {
             (Some(report), Some(webhook)) => self.effects.put(Pending {
-                id: number,
+                id: intent.number,
                 attempt: report.attempt - 1,
                 due_at: report.due_at,
                 trace: intent.trace,
                 effect: Effect::Report(Box::new(webhook)),
             }),
-            _ => self.effects.remove(number),
+            _ => self.effects.remove(intent.number),
         }
-        self.live.insert(key, Live { number, intent: Rc::clone(intent) });
+        self.live.insert(key, Rc::clone(intent));
     }
 }
 
@@ -259,8 +249,7 @@ impl Machine for Simulator {
         let intent = change.as_ref().map_or(intent, |change| &change.intent);
         // Who has a payment decided waits for the report, also where the provider was a moment earlier.
         let reported = matches!(command, Command::Decide { .. }) && intent.report.is_some();
-        let live = self.live.get(&key(&intent.terms.intent_id)).filter(|_| reported);
-        let effects = live.map(|live| live.number).into_iter().collect();
+        let effects = reported.then_some(intent.number).into_iter().collect();
         Ok(Decision { reply: Some(intent.reply()), changes: change.into_iter().collect(), effects })
     }
 
