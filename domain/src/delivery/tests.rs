@@ -251,6 +251,17 @@ fn an_endpoint_that_takes_nothing_for_three_days_is_disabled_and_loses_nothing()
 }
 
 #[test]
+fn what_was_taken_in_the_instant_of_the_first_failure_was_taken_before_it() {
+    let mut bench = Bench::new();
+    bench.log(1, 1);
+    bench.run(ok);
+    bench.log(1, 2);
+    bench.run_until(START.plus_ms(2 * GIVE_UP_AFTER_MS), down);
+    assert_eq!((bench.standing().state, bench.standing().backlog), (State::Disabled, 1));
+    assert!(bench.dead().is_empty());
+}
+
+#[test]
 fn an_endpoint_that_is_gone_is_disabled_at_once() {
     let mut bench = Bench::new();
     bench.log(1, 2);

@@ -155,9 +155,9 @@ impl Endpoints {
     fn ways(&self, state: &State, message: Message, steps: &mut Vec<Step>) {
         let Bounds { copies, losses, refusals, farewells, .. } = state.left;
         if let Message::Out(end, number) = message
-            && self.cast.owed(number).sequence().is_some()
+            && let Some(sequence) = self.cast.owed(number).sequence()
         {
-            if end == 0 && state.now_ms < self.scenario.down_ms {
+            if end == 0 && state.now_ms < self.scenario.down_ms && sequence >= self.scenario.down_from {
                 steps.push(Step::Refuse(message, DOWN));
                 return;
             }

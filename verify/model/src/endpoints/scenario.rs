@@ -61,6 +61,8 @@ pub struct Scenario {
     pub instants_ms: &'static [u32],
     /// Until when the first endpoint answers 503 to everything, in milliseconds.
     pub down_ms: u32,
+    /// The first envelope that it answers so.
+    pub down_from: u64,
     /// What may go wrong.
     pub bounds: Bounds,
     /// What is wrong on purpose.
@@ -71,7 +73,7 @@ impl Scenario {
     /// Two endpoints that are there from the beginning, and the log of one event.
     #[must_use]
     pub const fn two(name: &'static str, logs: &'static [u8], bounds: Bounds) -> Self {
-        Self { name, endpoints: 2, logs, late: false, instants_ms: &[0], down_ms: 0, bounds, flaw: Flaw::None }
+        Self { name, endpoints: 2, logs, late: false, instants_ms: &[0], down_ms: 0, down_from: 1, bounds, flaw: Flaw::None }
     }
 }
 
@@ -103,6 +105,11 @@ pub fn full() -> Vec<Scenario> {
         Scenario { late: true, instants_ms: TWO_INSTANTS_MS, ..Scenario::two("an endpoint that is made late", &[2], crash) },
         Scenario::two("endpoints, two events", &[1, 1], crash),
         Scenario { down_ms: THREE_DAYS_MS, ..Scenario::two("an endpoint that is down for three days", &[2], Bounds::NONE) },
+        Scenario {
+            down_ms: THREE_DAYS_MS,
+            down_from: 2,
+            ..Scenario::two("an endpoint that is down from the second envelope on", &[2], Bounds::NONE)
+        },
     ]
 }
 
@@ -121,6 +128,11 @@ pub fn small() -> Vec<Scenario> {
         Scenario { late: true, instants_ms: TWO_INSTANTS_MS, ..Scenario::two("an endpoint that is made late", &[1], loss) },
         Scenario::two("endpoints, two events", &[1, 1], Bounds::NONE),
         Scenario { down_ms: THREE_DAYS_MS, ..Scenario::two("an endpoint that is down for three days", &[2], Bounds::NONE) },
+        Scenario {
+            down_ms: THREE_DAYS_MS,
+            down_from: 2,
+            ..Scenario::two("an endpoint that is down from the second envelope on", &[2], Bounds::NONE)
+        },
     ]
 }
 
