@@ -22,7 +22,7 @@ fn joins(criterion: &mut Criterion) {
     };
     let numbered = |seq: u64| fixture::numbered(seq, first(seq), BATCH.into());
     let look_up = |lane: &lane::Lane, people: &[lane::Command]| {
-        people.iter().for_each(|join| drop(black_box(lane.decide(join, NOW))));
+        people.iter().for_each(|join| drop(black_box(lane.decide(join, NOW.into()))));
     };
     // Sequences of the batches of the queue, and of those of the lane, which has stored a thousand.
     let (mut to_number, mut to_store) = (1_u64.., 1001_u64..);
@@ -108,7 +108,7 @@ fn best_available(criterion: &mut Criterion) {
         for (state, house) in scattered.into_iter().chain(hopeless) {
             let name = BenchmarkId::new(format!("four together, {state}"), seats);
             group.bench_with_input(name, &house, |bencher, house: &inventory::Inventory| {
-                bencher.iter(|| drop(black_box(house.decide(&wish, NOW))));
+                bencher.iter(|| drop(black_box(house.decide(&wish, NOW.into()))));
             });
         }
     }
