@@ -15,11 +15,12 @@
 //! Whoever was not answered may send the same request again: either the batch was stored, then the place is known; or it
 //! was not, then the queue gives up the numbers that nobody was told (see [`Batch`]).
 //!
-//! **Bounds.** The index holds [`PLACES_MAX`] places of 12 bytes, 20 with what the tree takes, and a tree of 4 bytes for each that was
-//! given up: 20 MB for a million. With more, newcomers are refused. The buffer holds [`JOINS_MAX`] callers, [`LEAVES_MAX`] places to
-//! give up and [`WAITERS_MAX`] people who wait for an answer.
+//! **Bounds.** The index holds [`PLACES_MAX`] places of 15 to 23 bytes, and a tree of 4 bytes for each that was given up: about 20 MB for
+//! a million. With more, newcomers are refused. The buffer holds [`JOINS_MAX`] callers, [`LEAVES_MAX`] places to give up and
+//! [`WAITERS_MAX`] people who wait for an answer.
 
 mod gathering;
+mod index;
 pub mod row;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use self::gathering::{Gathering, WAITERS_MAX, gather_ms};
+use self::index::Index;
 #[cfg(doc)]
 use crate::queue::{Batch, JOINS_MAX, LEAVES_MAX};
 use crate::{
@@ -43,7 +45,7 @@ use crate::{
 
 /// Keys that are recorded with one place: more tabs and reloads than a person has at once.
 pub const KEYS_MAX: usize = 8;
-/// Places of one lane, those included that were given up or replaced: 40 MB of the 128 that its isolate has.
+/// Places of one lane, those included that were given up or replaced: 46 MB of the 128 that its isolate has.
 pub const PLACES_MAX: usize = 2_000_000;
 
 /// Somebody wants a place.
@@ -241,17 +243,9 @@ pub enum Change {
     },
 }
 
-/// Half of a caller's digest, and the number of a place.
-type Entry = [u32; 3];
-
-/// Not the half that the lane of a caller is chosen by.
-const fn entry(caller: Hash128, number: u32) -> Entry {
-    [(caller.0 >> 96) as u32, (caller.0 >> 64) as u32, number]
-}
-
-/// Numbers of places are below [`crate::board::PLACES_MAX`].
+/// Numbers of places are between 1 and [`crate::board::PLACES_MAX`].
 fn small(number: u64) -> Option<u32> {
-    u32::try_from(number).ok()
+    u32::try_from(number).ok().filter(|number| *number != 0)
 }
 
 /// The index of one lane. The default is not configured and refuses everything but [`Command::Configure`].
@@ -261,7 +255,7 @@ pub struct Lane {
     nonce: u64,
     seq: u64,
     /// Every place that was ever stored.
-    places: BTreeSet<Entry>,
+    places: Index,
     left: BTreeSet<u32>,
     /// Whom the rows were asked for last, and the place they have.
     recalled: Option<(Hash128, Option<Placed>)>,
@@ -292,14 +286,11 @@ impl Lane {
         if seq > self.seq {
             (self.nonce, self.seq) = (nonce, seq);
         }
-        self.places.extend(places.filter_map(|(number, caller)| Some(entry(caller, small(number)?))));
+        for (number, caller) in places {
+            small(number).into_iter().for_each(|number| self.places.insert(caller, number));
+        }
         self.left.extend(left.iter().copied().filter_map(small));
         self.recalled = None;
-    }
-
-    /// The places that may be this caller's, the newest first.
-    fn maybe_of(&self, caller: Hash128) -> impl Iterator<Item = u32> {
-        self.places.range(entry(caller, 0)..=entry(caller, u32::MAX)).rev().map(|[_, _, number]| *number)
     }
 
     /// What the rows said of this caller, where they were asked.
@@ -313,7 +304,7 @@ impl Lane {
     /// What `read` said.
     pub fn recall<E>(&mut self, caller: Hash128, mut read: impl FnMut(u64) -> Result<Placed, E>) -> Result<(), E> {
         let mut found = None;
-        for number in self.maybe_of(caller) {
+        for number in self.places.newest_first(caller) {
             let placed = read(number.into())?;
             if placed.caller == caller {
                 found = Some(placed).filter(|_| !self.left.contains(&number));
@@ -326,7 +317,7 @@ impl Lane {
 
     fn join(&self, join: &Join) -> Result<Decision<Self>, Refusal> {
         let known = self.recalled(join.caller);
-        assert!(known.is_some() || self.maybe_of(join.caller).next().is_none(), "whoever may be known was looked for");
+        assert!(known.is_some() || !self.places.has(join.caller), "whoever may be known was looked for");
         let Some(placed) = known.flatten().filter(|placed| join.replaces != Some(placed.joined.number)) else {
             if self.places.len() >= PLACES_MAX {
                 return Err(Refusal::Overloaded);
@@ -402,7 +393,7 @@ impl Machine for Lane {
 
     fn must_recall(&self, command: &Command) -> bool {
         let Command::Join(join) = command else { return false };
-        self.recalled(join.caller).is_none() && self.maybe_of(join.caller).next().is_some()
+        self.recalled(join.caller).is_none() && self.places.has(join.caller)
     }
 
     fn idempotency(_command: &Command) -> Option<&Idempotency> {

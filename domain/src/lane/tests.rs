@@ -279,7 +279,8 @@ fn a_lane_with_as_many_places_as_it_may_have_refuses_newcomers_and_knows_everybo
     let mut engine = configured();
     engine.execute(&numbered(1, 1, [1 << 70], &[]), START).unwrap();
     let mut lane = engine.read(START).unwrap().clone();
-    lane.restore((1, 1), (2..PLACES_MAX as u64).map(|number| (number, Hash128(u128::from(number) << 96))), &[]);
+    let others = (2..PLACES_MAX as u64).map(|number| (number, Hash128(u128::from(number).wrapping_mul(u128::MAX / 0x9e37_79b9))));
+    lane.restore((1, 1), others, &[]);
     let asked = |lane: &Lane, caller| lane.decide(&Command::Join(join(caller, 1)), START.into()).map(|decision| decision.reply);
     assert_eq!(asked(&lane, 9 << 70), Ok(Reply::Unknown));
     lane.restore((1, 1), [(PLACES_MAX as u64, Hash128(8 << 70))].into_iter(), &[]);
