@@ -74,7 +74,7 @@ function build() {
 }
 
 function run(program, args, number) {
-  const env = { ...process.env, MUTANT: String(number), PROPTEST_CASES: '64', PROPTEST_FAILURE_PERSISTENCE: 'off' };
+  const env = { ...process.env, MUTANT: String(number), PROPTEST_CASES: '64', PROPTEST_DISABLE_FAILURE_PERSISTENCE: '1' };
   const { status, signal, stdout } = spawnSync(program, args, { env, encoding: 'utf8', timeout: PATIENCE_MS, maxBuffer: 1 << 28 });
   return { passed: status === 0, hung: signal !== null, stdout };
 }
