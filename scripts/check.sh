@@ -23,6 +23,8 @@ lint fmt --all --check || fail check "not formatted; run: cargo fmt --all"
 
 say check clippy
 lint clippy --quiet --workspace --all-targets -- -D warnings || fail check "clippy (host)"
+# Its benchmark needs a feature, and is not compiled without.
+lint clippy --quiet -p rules --features bench --all-targets -- -D warnings || fail check "clippy (benchmark of the rules)"
 if PATH=$own_path rustc --print target-libdir --target wasm32-unknown-unknown | xargs -I{} test -d {}; then
   lint clippy --quiet -p gateway --target wasm32-unknown-unknown -- -D warnings || fail check "clippy (wasm32)"
 else
