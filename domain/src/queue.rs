@@ -51,6 +51,7 @@ use crate::{
     time::Millis,
     trace::TraceId,
 };
+
 /// Most lanes of one line.
 pub const LANES_MAX: u32 = 256;
 /// Most joins in a batch: four seconds of what one object takes.
