@@ -17,12 +17,12 @@ use std::{
     rc::Rc,
 };
 
-use domain::{machine::Answer, time::Millis};
+use domain::{event::Event, machine::Answer, time::Millis};
 use serde::Serialize;
 
 use crate::{
     ask::{Fault, Object, ask_through},
-    carrier::{Bell, Carrier},
+    carrier::{ASK_MAX_MS, Bell, Carrier},
     limit::within,
     pace::Pace,
     recent::Recent,
@@ -35,8 +35,6 @@ const QUESTIONS_MAX: usize = 128;
 const BYTES_MAX: usize = 256 * 1024;
 /// Nobody waits longer for the calls of others, in milliseconds.
 const WAIT_MAX_MS: u64 = 500;
-/// How long an object waits for the answer of another one, in milliseconds.
-const ASK_MAX_MS: u64 = 15_000;
 /// Objects of which an isolate knows what it asks them.
 const TARGETS_MAX: usize = 512;
 
@@ -141,7 +139,8 @@ impl Target {
     }
 }
 
-/// Asks an object as [`crate::carrier::ask`] does, in one call with what else `carrier` asks it at the time.
+/// Asks an object as [`crate::carrier::ask`] does, in one call with what others ask it at the time, and tells it of the event
+/// where one is given. Nobody waits longer than [`ASK_MAX_MS`].
 ///
 /// # Errors
 /// There is no answer.
@@ -150,6 +149,7 @@ pub async fn ask<C: Carrier, A: Serialize>(
     carrier: &C,
     to: &Object,
     trace: &str,
+    event: Option<&Event>,
     ask: &A,
 ) -> Result<Answer, Fault> {
     let began = carrier.now();
@@ -157,7 +157,7 @@ pub async fn ask<C: Carrier, A: Serialize>(
         let left_ms = ASK_MAX_MS.saturating_sub(carrier.now().since_ms(began));
         send(batches, carrier, to, body.to_vec(), left_ms).await
     };
-    ask_through(send, trace, None, ask).await
+    ask_through(send, trace, event, ask).await
 }
 
 /// Sends a question to an object, together with others where many calls to it are out. Nobody waits longer than `patience_ms`.

@@ -5,6 +5,10 @@ use serde::Serialize;
 
 use crate::ask::{Fault, Object, ask_through};
 
+/// How long whoever asks waits for the answer of an object, in milliseconds. What it was asked may still be done: it is asked
+/// again with the same key, or about the same effect.
+pub const ASK_MAX_MS: u64 = 15_000;
+
 /// Wakes the request that it was made for, from any other.
 pub type Bell = Box<dyn FnOnce()>;
 

@@ -160,7 +160,7 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     async fn end_admission(&self, number: u64, id: u64, trace: TraceId) -> Result<(), Problem> {
         let end = QueueAsk::Command(QueueCommand::End { number });
         let to = Object::Queue(self.event_id.clone());
-        match batch::ask(&self.batches, &*self.host.platform, &to, &trace.traceparent(id), &end).await {
+        match batch::ask(&self.batches, &*self.host.platform, &to, &trace.traceparent(id), None, &end).await {
             // A queue that was never asked has nobody inside.
             Ok(Answer::Granted { .. } | Answer::Refused(Refusal::Unconfigured)) => Ok(()),
             Ok(Answer::Refused(refusal)) => Err(refusal.code().into()),

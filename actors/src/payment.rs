@@ -61,7 +61,7 @@ impl<P: Platform> Provider for SimulatedProvider<P> {
     ) -> Result<(), Problem> {
         let to = Object::Payment(intent.event_id.clone());
         let instruct = PaymentAsk::Instruct { intent: intent.clone(), instruction: instruction.clone() };
-        match batch::ask(&self.batches, &*self.platform, &to, &trace.traceparent(id), &instruct).await {
+        match batch::ask(&self.batches, &*self.platform, &to, &trace.traceparent(id), None, &instruct).await {
             Ok(Answer::Granted { .. }) => Ok(()),
             Ok(Answer::Refused(refusal)) => Err(refusal.code().into()),
             Err(fault) => Err(Problem(format!("{fault:?}"))),

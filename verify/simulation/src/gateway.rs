@@ -193,9 +193,7 @@ impl Gate for Door {
 
     async fn ask_in_company<A: Serialize>(&self, object: &Object, event: Option<&Event>, question: &A) -> Result<Answer, No> {
         self.asked.set(self.asked.get() + 1);
-        let carrier = machine_of(self);
-        let send = async |body: &[u8]| batch::send(&self.isolate.batches, &carrier, object, body.to_vec(), PATIENCE_MS).await;
-        Ok(ask_through(send, "", event, question).await?)
+        Ok(batch::ask(&self.isolate.batches, &machine_of(self), object, "", event, question).await?)
     }
 
     async fn event(&self, _event_id: &EventId) -> Result<Rc<Event>, No> {

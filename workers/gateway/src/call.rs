@@ -6,9 +6,9 @@ use std::{
 };
 
 use actors::{
-    ask::{self, Fault, Object},
+    ask::{Fault, Object},
     batch,
-    carrier::{Bell, Carrier},
+    carrier::{ASK_MAX_MS, Bell, Carrier},
 };
 use domain::{event::Event, id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
 use serde::{Serialize, de::DeserializeOwned};
@@ -54,10 +54,6 @@ pub struct Call {
     /// What is noted on the way, for the answer's headers and the metrics.
     pub notes: Rc<Notes>,
 }
-
-/// How long an object may take to answer, in milliseconds. What it was asked may still be done: a request is sent again
-/// with its key.
-const ASK_MAX_MS: u64 = 15_000;
 
 impl Carrier for Call {
     fn now(&self) -> Millis {
@@ -227,13 +223,8 @@ impl Call {
         event: Option<&Event>,
         ask: &A,
     ) -> Result<Answer, ApiError> {
-        let traceparent = self.trace.traceparent();
-        let began = clock::now();
-        let send = async |question: &[u8]| {
-            let left_ms = ASK_MAX_MS.saturating_sub(clock::now().since_ms(began));
-            batch::send(&isolate::batches(), self, object, question.to_vec(), left_ms).await
-        };
-        Ok(self.timed(object.binding(), ask::ask_through(send, &traceparent, event, ask)).await?)
+        let (batches, traceparent) = (isolate::batches(), self.trace.traceparent());
+        Ok(self.timed(object.binding(), batch::ask(&batches, self, object, &traceparent, event, ask)).await?)
     }
 
     /// Awaits `work` of `service` and notes how long it took.
