@@ -38,8 +38,8 @@ use self::{
     step::{Ask, Came, End, Endpoint, Log, Logged, Message, State, Step},
 };
 use crate::{
-    part::Fault,
-    search::{Broken, Successors, World},
+    part::{Fault, with_faults},
+    search::{Broken, Successors, World, four_bits_each},
 };
 
 /// An endpoint that took what it was sent.
@@ -485,25 +485,13 @@ impl World for Endpoints {
 
     fn left(&self, state: &State) -> u32 {
         let Bounds { crashes, copies, losses, refusals, farewells } = state.left;
-        [crashes, copies, losses, refusals, farewells].into_iter().fold(0, |bits, left| bits << 4 | u32::from(left))
+        four_bits_each([crashes, copies, losses, refusals, farewells])
     }
 
     fn successors(&mut self, state: &State) -> Successors<Self> {
-        let mut successors = Vec::with_capacity(32);
-        for step in self.steps(state) {
-            let after = self.take(state, step);
-            let saves = self.saves.unwrap_or(0);
-            successors.push((step, after));
-            if state.left.crashes == 0 {
-                continue;
-            }
-            for fault in (1..=saves).flat_map(|save| [Fault::Undone(save), Fault::Untold(save)]) {
-                let Some(step) = step.with(fault) else { continue };
-                let after = self.take(state, step);
-                successors.push((step, after));
-            }
-        }
-        successors
+        with_faults(self.steps(state), state.left.crashes > 0, Step::with, |step| {
+            (self.take(state, step), self.saves.unwrap_or(0))
+        })
     }
 
     fn rest(&mut self, state: &State) -> Result<Option<String>, Broken> {

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 fn search<W: World>(title: &str, mut world: W, sizes: impl FnOnce(&W) -> String) -> bool {
     let (found, took) = timed(|| explore(&mut world, STATES_MAX));
     print(title, &found, took, &sizes(&world));
-    found.broken == 0 && !found.unfinished
+    found.complaint().is_none()
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a search took is printed and decides nothing")]

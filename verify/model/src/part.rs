@@ -47,6 +47,24 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What each of `steps` leads to by `take`, which says how often it saved as well; and, where there `may` be crashes, what it
+/// leads to `with` each fault that storage can have at one of these saves.
+pub fn with_faults<S: Copy, A>(
+    steps: Vec<S>,
+    may_crash: bool,
+    with: impl Fn(S, Fault) -> Option<S>,
+    mut take: impl FnMut(S) -> (A, u8),
+) -> Vec<(S, A)> {
+    let mut outcomes = Vec::with_capacity(2 * steps.len());
+    for step in steps {
+        let (after, saves) = take(step);
+        outcomes.push((step, after));
+        let faults = (1..=saves).filter(|_| may_crash).flat_map(|save| [Fault::Undone(save), Fault::Untold(save)]);
+        outcomes.extend(faults.filter_map(|fault| with(step, fault)).map(|step| (step, take(step).0)));
+    }
+    outcomes
+}
+
 /// What is wrong with storage, on purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageFlaw {

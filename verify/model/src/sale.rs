@@ -13,9 +13,9 @@ use domain::{
 
 use crate::{
     cast::{Cast, Facts, Owed, key},
-    part::{Fault, Said},
+    part::{Fault, Said, with_faults},
     scenario::{Bounds, Flaw, Scenario},
-    search::{Broken, World},
+    search::{Broken, World, four_bits_each},
     step::{Ask, Came, Message, Request, Side, Slot, State, Step},
 };
 
@@ -447,25 +447,13 @@ impl World for Sale {
 
     fn left(&self, state: &State) -> u32 {
         let Bounds { crashes, copies, losses } = state.left;
-        [crashes, copies, losses].into_iter().fold(0, |bits, left| bits << 4 | u32::from(left))
+        four_bits_each([crashes, copies, losses])
     }
 
     fn successors(&mut self, state: &State) -> Vec<(Step, After)> {
-        let mut successors = Vec::with_capacity(64);
-        for step in self.steps(state) {
-            let after = self.take(state, step);
-            let saves = self.saves.unwrap_or(0);
-            successors.push((step, after));
-            if state.left.crashes == 0 {
-                continue;
-            }
-            for fault in (1..=saves).flat_map(|save| [Fault::Undone(save), Fault::Untold(save)]) {
-                let Some(step) = step.with(fault) else { continue };
-                let after = self.take(state, step);
-                successors.push((step, after));
-            }
-        }
-        successors
+        with_faults(self.steps(state), state.left.crashes > 0, Step::with, |step| {
+            (self.take(state, step), self.saves.unwrap_or(0))
+        })
     }
 
     fn rest(&mut self, state: &State) -> Result<Option<String>, Broken> {

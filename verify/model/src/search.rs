@@ -78,6 +78,36 @@ pub struct Found {
     pub unfinished: bool,
 }
 
+/// Small numbers, as [`World::left`] gives them.
+#[must_use]
+pub fn four_bits_each<const N: usize>(numbers: [u8; N]) -> u32 {
+    numbers.into_iter().fold(0, |bits, number| bits << 4 | u32::from(number))
+}
+
+impl Found {
+    /// Why a search that should find nothing did not go well; none where it came to its end and every promise was kept.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        match self {
+            Self { broken: 1.., violations, .. } => Some(format!("{violations:#?}")),
+            Self { unfinished: true, states, .. } => Some(format!("there are more than {states} states")),
+            Self { terminal: 0, .. } => Some("it never ends".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The first broken promise of a search that should find one.
+    ///
+    /// # Panics
+    /// It found none, or no way there.
+    #[must_use]
+    pub fn first_broken(&self) -> &str {
+        let first = self.violations.first().expect("the search finds nothing");
+        assert!(first.path.len() > 1, "a path leads there: {:?}", first.path);
+        &first.what
+    }
+}
+
 /// 128 bits that stand for a value: two runs of the standard hash, the second behind a prefix.
 pub fn digest(value: &impl Hash) -> u128 {
     let (mut low, mut high) = (DefaultHasher::new(), DefaultHasher::new());
