@@ -18,7 +18,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::Problem;
+use crate::problem::Problem;
 
 const GRANTED: u8 = b'G';
 const REPLAYED: u8 = b'P';

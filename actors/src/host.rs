@@ -29,10 +29,10 @@ use futures_channel::oneshot::{self, Sender};
 use serde_json::json;
 
 use crate::{
-    Problem,
     carrier::Carrier as _,
     pace::Pace,
     platform::{Level, Platform},
+    problem::Problem,
 };
 
 /// Commands that wait for a commit at the same time; one more is told to come back. Each is about 1 KB.

@@ -3,7 +3,7 @@
 use domain::{time::Millis, trace::TraceId};
 use serde_json::Value;
 
-use crate::{Problem, carrier::Carrier};
+use crate::{carrier::Carrier, problem::Problem};
 
 /// How bad a logged line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
