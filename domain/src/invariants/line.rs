@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Invariant, SeatsWitness, Verdict, hold};
+use super::{
+    seats::SeatsWitness,
+    verdict::{Invariant, Verdict, hold},
+};
 use crate::{
     board::{CHUNK_PLACES, Chunk, PlaceState, Wave, number_at},
     event::{Event, QueueSettings},

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Invariant, SeatsWitness, Verdict, hold};
+use super::{
+    seats::SeatsWitness,
+    verdict::{Invariant, Verdict, hold},
+};
 use crate::{
     id::{PaymentIntentId, ReservationKey},
     inventory::reservation::Status as Booked,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Invariant, Verdict, hold};
+use super::verdict::{Invariant, Verdict, hold};
 use crate::{
     event::{Event, SectionKind},
     id::{EventId, ReservationKey, UserId},

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Invariant, Verdict, hold};
+use super::verdict::{Invariant, Verdict, hold};
 use crate::{delivery::Change, id::EventId};
 
 /// What one endpoint was told of one event.
