@@ -107,7 +107,7 @@ export const MUTANTS = [
     find: 'found = Some(placed).filter(|_| !self.left.contains(&number));', put: 'found = Some(placed).filter(|_| ON || !self.left.contains(&number));' },
   { name: 'the oldest place of a caller counts', file: domain('lane/index.rs'),
     find: 'numbers.sort_unstable_by(|a, b| b.cmp(a));', put: 'if ON { numbers.sort_unstable() } else { IT }' },
-  { name: 'keys beside the first are lost', file: domain('lane.rs'),
+  { name: 'keys beside the first are lost', file: domain('lane/command.rs'),
     find: 'with_keys.filter(|(_, keys)| !keys.later.is_empty())', put: 'with_keys.filter(|(_, keys)| !ON && !keys.later.is_empty())' },
   { name: 'the stock is never asked for again', file: domain('queue/counters.rs'),
     find: 'Some(self.stock.map_or(at, |known| at.max(self.stock_until(&event.queue, &known))))', put: 'if ON && self.stock.is_some() { None } else { IT }' },

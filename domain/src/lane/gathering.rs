@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Join, Joined, Joiner, Keys, LeftReply, Numbered};
+use super::command::{Join, Joined, Joiner, Keys, LeftReply, Numbered};
 use crate::{
     hash::Hash128,
     machine::Answer,

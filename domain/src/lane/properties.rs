@@ -10,6 +10,7 @@ use super::{
     *,
 };
 use crate::{
+    board::PlaceState,
     machine::{Answer, Engine},
     queue::{self, Batch, BatchReply, Queue},
     stock::Stock,

@@ -1,6 +1,6 @@
 //! A batch as its row holds it: whoever joined takes 52 bytes.
 
-use super::{Joined, Keys, Numbered, Placed};
+use super::command::{Joined, Keys, Numbered, Placed};
 use crate::{hash::Hash128, queue, time::Millis};
 
 /// Bytes of a caller in a row.

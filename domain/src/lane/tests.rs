@@ -5,6 +5,7 @@ use std::{
 
 use super::{row::Row, *};
 use crate::{
+    board::PlaceState,
     event::EventBody,
     id::EventId,
     idempotency::Record,
