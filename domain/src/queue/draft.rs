@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Answered, Batch, BatchReply, Change, Counters, Entered, JOINS_MAX, LANES_MAX, LEAVES_MAX, Numbered, Queue, Reply, StockAsked,
     bucket::{Bucket, wave_spacing_ms},
-    counters::KnownStock,
+    command::{Answered, Batch, BatchReply, Change, Entered, JOINS_MAX, LANES_MAX, LEAVES_MAX, Numbered, Reply},
+    counters::{Counters, KnownStock, StockAsked},
+    state::Queue,
 };
 use crate::{
     board::{CHUNK_PLACES, Chunk, PLACES_MAX, PlaceState, Wave, locate, number_at},

@@ -8,7 +8,7 @@ use super::{
     tests::{Line, PLENTY, START},
     *,
 };
-use crate::board::Board;
+use crate::board::{Board, BoardUpdate, PlaceState};
 
 /// The longest that the stock is on its way here, in milliseconds.
 const STOCK_DELAY_MS: u64 = 30;

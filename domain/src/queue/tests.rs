@@ -2,7 +2,7 @@ use std::cell::RefCell;
 
 use super::*;
 use crate::{
-    board::{Board, Phase},
+    board::{Board, Phase, PlaceState},
     event::{EventBody, QueuePatch},
     hash::Hash128,
     id::EventId,
