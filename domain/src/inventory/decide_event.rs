@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Change, Inventory, Reply,
+    change::Change,
+    command::Reply,
     draft::Draft,
     ledger::{Entry, EntryType},
     seats::SeatState,
+    state::Inventory,
 };
 use crate::{
     event::{Event, SectionKind},

@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use super::{
-    Admission, Change, Inventory, Reply, Wish,
     best::{best_apart, best_together},
+    change::Change,
+    command::{Admission, Reply, Wish},
     draft::Draft,
     reservation::{Reservation, Status},
     seats::SeatState,
+    state::Inventory,
 };
 use crate::{
     event::Event,

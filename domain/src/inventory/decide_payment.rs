@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use super::{
-    Admission, Change, Consequence, Inventory, Reply,
+    change::Change,
+    command::{Admission, Consequence, Reply},
     draft::Draft,
     effect::Effect,
     reservation::{INTENTS_MAX, Intent, IntentView, Reservation, Status},
     seats::SeatState,
+    state::Inventory,
 };
 use crate::{
     event::Event,

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use super::{
-    Change, Inventory, Reply,
+    change::Change,
+    command::Reply,
     effect::Effect,
     ledger::{Entry, EntryType, Notification, Subject},
     reservation::{IntentView, Reservation, Shown, Status},
+    state::Inventory,
 };
 use crate::{
     effect::Pending,

@@ -1,5 +1,7 @@
 //! Whatever visitors do, in any order and at any time, the invariants hold.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::{
     effect::Effect as _,
-    id::{EventId, PaymentIntentId},
+    id::{EventId, PaymentIntentId, ReservationKey, UserId},
     payment::{self, Instruction, Scenario},
 };
 

@@ -1,15 +1,22 @@
 //! The rules of reservations and payments, each as a sentence, over a store that keeps rows as SQLite does.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::*;
+use super::{
+    ledger::{Entry, Notification},
+    reservation::Reservation,
+    *,
+};
 use crate::{
-    event::EventBody,
+    event::{Event, EventBody},
     hash::Hash128,
-    id::{EventId, PaymentIntentId, ReservationId},
+    id::{EventId, PaymentIntentId, ReservationId, ReservationKey, UserId},
     idempotency::Record,
     invariants::Witness,
     machine::{Answer, Batch, Engine, Store},

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     hash::Hash128,
-    id::{EventId, PaymentIntentId},
+    id::{EventId, PaymentIntentId, ReservationKey, UserId},
     machine::{self, Answer},
     money::Currency,
     payment::{Outcome, Plan, Scenario},

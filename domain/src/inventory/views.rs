@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Inventory,
     feed::{DELTAS_KEPT, Delta, SeatChanges, SectionStates},
     ledger::Entry,
     reservation::Status,
     seats::{SeatState, Seats},
+    state::Inventory,
 };
 use crate::{
     event::Event,
