@@ -45,6 +45,8 @@ if found=$(grep -rnE "$impure" "$pure/src" --include='*.rs' | grep -vE '^[^:]+:[
   printf '%s\n' "$found" >&2
   fail check "$pure reads a clock, randomness or the outside world"
 fi
+say check "$pure has no circle of imports"
+node scripts/circles.mjs "$pure" || fail check "$pure has a circle of imports between its files"
 done
 
 say check "mutants find their places"
