@@ -40,6 +40,8 @@ pub enum Object {
     Live(EventId, u32),
     /// What delivers to an organiser's endpoint, by the endpoint's id.
     Webhook(EndpointId),
+    /// The gateway, which is no object and asked like one.
+    Gateway,
 }
 
 /// The organiser's name for an endpoint: as an event's.
@@ -56,6 +58,7 @@ impl Object {
             Self::Payment(_) => "PAYMENT",
             Self::Live(..) => "LIVE",
             Self::Webhook(_) => "WEBHOOK",
+            Self::Gateway => "GATEWAY",
         }
     }
 
@@ -66,6 +69,7 @@ impl Object {
             Self::Lane(event_id, index) | Self::Live(event_id, index) => format!("{event_id}/{index}"),
             Self::Queue(event_id) | Self::Inventory(event_id) | Self::Payment(event_id) => event_id.to_string(),
             Self::Webhook(id) => id.to_string(),
+            Self::Gateway => String::new(),
         }
     }
 
@@ -203,6 +207,26 @@ pub enum WebhookAsk {
         /// When it was made; none where nobody knows any more.
         created_at: Option<Millis>,
     },
+}
+
+/// What the gateway can be asked from within the platform.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum GatewayAsk {
+    /// The simulated provider reports a decision → as `POST /payments/webhook`.
+    Webhook(SignedWebhook),
+}
+
+/// A message of the payment provider, by the headers of Standard Webhooks and its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedWebhook {
+    /// Its id, the same in each try.
+    pub id: String,
+    /// When it was sent, in seconds since 1970.
+    pub timestamp: String,
+    /// The signatures, separated by spaces.
+    pub signature: String,
+    /// What was signed.
+    pub body: String,
 }
 
 /// What can be asked of an object that must know its event first.
@@ -448,6 +472,18 @@ pub fn decode(bytes: &[u8]) -> Result<Answer, Fault> {
         REFUSED => serde_json::from_slice(body).map(Answer::Refused).map_err(|error| Fault::Broken(error.to_string())),
         BROKEN => Err(Fault::Broken(String::from_utf8_lossy(body).into_owned())),
         _ => Err(Fault::Broken("unknown outcome".to_owned())),
+    }
+}
+
+/// The body of a granted answer.
+///
+/// # Errors
+/// There is none.
+pub fn answered(outcome: Result<Answer, Fault>) -> Result<Vec<u8>, Problem> {
+    match outcome {
+        Ok(Answer::Granted { body, .. }) => Ok(body),
+        Ok(Answer::Refused(refusal)) => Err(refusal.code().into()),
+        Err(fault) => Err(Problem(format!("{fault:?}"))),
     }
 }
 

@@ -22,7 +22,7 @@ use futures_channel::oneshot::{self, Sender};
 
 use crate::{
     Actor, Host, Performed, Platform, Problem,
-    ask::{InventoryAsk, Object, QueueAsk},
+    ask::{InventoryAsk, Object, QueueAsk, answered},
     batch::{self, Batches, CALLS_MAX},
     payment::{Provider, SimulatedProvider},
     within,
@@ -162,9 +162,8 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
         let to = Object::Queue(self.event_id.clone());
         match batch::ask(&self.batches, &*self.host.platform, &to, &trace.traceparent(id), None, &end).await {
             // A queue that was never asked has nobody inside.
-            Ok(Answer::Granted { .. } | Answer::Refused(Refusal::Unconfigured)) => Ok(()),
-            Ok(Answer::Refused(refusal)) => Err(refusal.code().into()),
-            Err(fault) => Err(Problem(format!("{fault:?}"))),
+            Ok(Answer::Refused(Refusal::Unconfigured)) => Ok(()),
+            outcome => answered(outcome).map(drop),
         }
     }
 

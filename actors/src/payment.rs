@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use crate::{
     Actor, Host, Performed, Platform, Problem,
-    ask::{Object, PaymentAsk},
-    batch::{self, Batches},
+    ask::{GatewayAsk, Object, PaymentAsk, answered},
+    batch::{self, Batches, CALLS_MAX},
     within,
 };
 
@@ -61,17 +61,14 @@ impl<P: Platform> Provider for SimulatedProvider<P> {
     ) -> Result<(), Problem> {
         let to = Object::Payment(intent.event_id.clone());
         let instruct = PaymentAsk::Instruct { intent: intent.clone(), instruction: instruction.clone() };
-        match batch::ask(&self.batches, &*self.platform, &to, &trace.traceparent(id), None, &instruct).await {
-            Ok(Answer::Granted { .. }) => Ok(()),
-            Ok(Answer::Refused(refusal)) => Err(refusal.code().into()),
-            Err(fault) => Err(Problem(format!("{fault:?}"))),
-        }
+        answered(batch::ask(&self.batches, &*self.platform, &to, &trace.traceparent(id), None, &instruct).await).map(drop)
     }
 }
 
 /// The intents of an event, at the simulated provider. Everything it knows is in its rows; memory is a copy.
 pub struct PaymentActor<P, S> {
     host: Host<P, Simulator, S>,
+    batches: Batches,
 }
 
 /// What the platform answers to a webhook that it took.
@@ -92,7 +89,7 @@ impl<P: Platform, S: Store<Simulator, Fault: Display> + 'static> Actor for Payme
     async fn perform(self: &Rc<Self>, effect: Pending<Effect>) -> Performed<Command> {
         let Effect::Report(webhook) = effect.effect;
         let platform = &*self.host.platform;
-        let reported = within(platform.pause(TRY_MAX_MS), platform.report(&webhook, effect.trace)).await;
+        let reported = within(platform.pause(TRY_MAX_MS), self.report(&webhook, effect.trace)).await;
         let (told, problem) = match reported.unwrap_or_else(|| Err("took too long".into())) {
             Ok(body) => (Some(told(&body, &webhook)), None),
             Err(problem) => (None, Some(problem)),
@@ -116,7 +113,15 @@ fn told(body: &[u8], webhook: &Webhook) -> Status {
 impl<P: Platform, S: Store<Simulator, Fault: Display> + 'static> PaymentActor<P, S> {
     /// A simulated provider.
     pub fn new(platform: Rc<P>, store: S) -> Self {
-        Self { host: Host::new(platform, store) }
+        Self { host: Host::new(platform, store), batches: batch::batches(CALLS_MAX) }
+    }
+
+    /// Tells the gateway of a decision, once, together with what else is to be told; the body of its answer.
+    async fn report(&self, webhook: &Webhook, trace: TraceId) -> Result<Vec<u8>, Problem> {
+        let platform = &*self.host.platform;
+        let signed = platform.sign(&webhook.id, serde_json::to_string(&webhook.body)?)?;
+        let (traceparent, ask) = (trace.traceparent(webhook.attempt.into()), GatewayAsk::Webhook(signed));
+        answered(batch::ask(&self.batches, platform, &Object::Gateway, &traceparent, None, &ask).await)
     }
 
     /// Answers what it is asked.

@@ -3,7 +3,7 @@
 use domain::{time::Millis, trace::TraceId};
 use serde_json::Value;
 
-use crate::{carrier::Carrier, problem::Problem};
+use crate::{ask::SignedWebhook, carrier::Carrier, problem::Problem};
 
 /// How bad a logged line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,11 +61,11 @@ pub trait Platform: Carrier + 'static {
     /// They may have been taken or not.
     fn publish(&self, envelopes: &[String]) -> impl Future<Output = Result<(), Problem>>;
 
-    /// Signs a webhook and sends it to the gateway, once; the body of its answer.
+    /// Signs a message as the simulated payment provider.
     ///
     /// # Errors
-    /// It was refused, or there is no answer. The gateway may have taken it all the same.
-    fn report(&self, webhook: &domain::payment::Webhook, trace: TraceId) -> impl Future<Output = Result<Vec<u8>, Problem>>;
+    /// The secret is none.
+    fn sign(&self, id: &str, body: String) -> Result<SignedWebhook, Problem>;
 
     /// Signs a message and sends it to an organiser's endpoint, once; the status of the answer. Dropping it gives it up.
     ///

@@ -79,7 +79,7 @@ export function ours(folder: string, wasm: 'index_bg.wasm' | 'named.wasm' = 'ind
     flags: ['no_nodejs_compat'],
     bindings: [
       ...Object.entries(VARS).map(([name, value]) => text(name, value)),
-      '(name = "GATEWAY", service = "ours")',
+      '(name = "GATEWAY", service = (name = "ours", entrypoint = "Gateway"))',
       '(name = "SALE_EVENTS", queue = "broker")',
       '(name = "DB", wrapped = (moduleName = "cloudflare-internal:d1-api", innerBindings = [(name = "fetcher", service = "database")]))',
     ],

@@ -3,7 +3,7 @@
 // It stands in for the entry that `worker-build` writes, which wraps every instance and every method of one in a `Proxy`,
 // for each request anew, so that a Wasm that broke down is replaced. That is done here in plain words, and objects can be
 // asked by remote calls: https://developers.cloudflare.com/workers/runtime-apis/rpc/
-import { DurableObject } from 'cloudflare:workers';
+import { DurableObject, WorkerEntrypoint } from 'cloudflare:workers';
 import * as wasm from './index.js';
 
 Error.stackTraceLimit = 100;
@@ -54,6 +54,14 @@ export default {
     return run(() => wasm.queue(batch, env, ctx));
   },
 };
+
+/** The gateway, as objects ask it. */
+export class Gateway extends WorkerEntrypoint {
+  ask(questions) {
+    intact();
+    return run(() => wasm.ask(this.env, questions));
+  }
+}
 
 /** The class of objects of `Built` that have these methods. One is made anew in a Wasm that was replaced. */
 function objects(Built, ...methods) {

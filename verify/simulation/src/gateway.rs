@@ -4,7 +4,9 @@ use std::{cell::Cell, rc::Rc};
 
 use actors::{
     Problem,
-    ask::{Fault, InventoryAsk, Object, PaymentAsk, QueueAsk, ask_through},
+    ask::{
+        Envelope, Fault, GatewayAsk, InventoryAsk, Object, PaymentAsk, QueueAsk, SignedWebhook, ask_through, encode, question,
+    },
     batch::{self, Batches},
     carrier,
     sale::{
@@ -367,15 +369,17 @@ impl Door {
     }
 
     /// POST `/payments/webhook`.
-    pub(crate) async fn webhook(&self, id: &str, timestamp: &str, signature: &str, body: &[u8]) -> Result<Granted, No> {
-        let believed = self.world.0.webhooks.verify(id, timestamp, signature, body, self.now());
-        believed.map_err(|_| No::Refused(Refusal::Forbidden))?;
-        let WebhookBody { kind, data, .. } = serde_json::from_slice(body).map_err(Problem::from)?;
+    async fn webhook(&self, message: &SignedWebhook) -> Result<Answer, Problem> {
+        let SignedWebhook { id, timestamp, signature, body } = message;
+        if self.world.0.webhooks.verify(id, timestamp, signature, body.as_bytes(), self.now()).is_err() {
+            return Ok(Answer::Refused(Refusal::Forbidden));
+        }
+        let WebhookBody { kind, data, .. } = serde_json::from_str(body)?;
         let outcome = match kind {
             WebhookType::Approved => Outcome::Approved,
             WebhookType::Failed => Outcome::Failed { reason: data.failure_reason.unwrap_or_default() },
         };
-        let scope = digest(&["webhook", id]);
+        let scope = digest(&["webhook", id.as_str()]);
         let event_id = data.payment_intent_id.event_id.clone();
         let command = Command::Decided {
             idempotency: Idempotency { scope, fingerprint: scope, ttl_ms: 2 * TOLERANCE_MS },
@@ -385,7 +389,16 @@ impl Door {
             currency: data.currency,
             outcome,
         };
-        granted(sale::command(self, &event_id, command).await?)
+        sale::command(self, &event_id, command).await.map_err(|no| Problem(format!("{no:?}")))
+    }
+
+    /// What an object asks the gateway; the answer as it travels.
+    pub(crate) async fn hear(&self, asked: &[u8]) -> Vec<u8> {
+        let outcome = match question::<GatewayAsk>(asked) {
+            Ok(Envelope { ask: GatewayAsk::Webhook(message), .. }) => self.webhook(&message).await,
+            Err(problem) => Err(problem),
+        };
+        encode(&outcome)
     }
 
     /// PUT `/admin/events/{id}` and PATCH `/admin/events/{id}/queue`: the newest version, to whom it concerns.

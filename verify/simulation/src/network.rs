@@ -4,8 +4,9 @@ use actors::{
     Problem,
     ask::{Fault, Object},
 };
-use domain::{delivery::Envelope, payment::Webhook};
+use domain::delivery::Envelope;
 use futures_channel::oneshot;
+use futures_util::future::join_all;
 
 use crate::{
     executor::IMMORTAL,
@@ -30,6 +31,9 @@ impl World {
     /// Sends questions to an object in one message and waits for the answers. Once it is on its way it arrives whatever
     /// happens to who sent it, or it is lost.
     pub(crate) async fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Fault> {
+        if *to == Object::Gateway {
+            return self.ask_gateway(questions).await;
+        }
         let unavailable = || Fault::Unavailable("the network lost it".to_owned());
         let (reply, answered) = oneshot::channel();
         let struck = self.moment();
@@ -95,23 +99,13 @@ impl World {
         *last_word = newest;
     }
 
-    /// Signs a webhook and sends it to the gateway; the body of its answer.
-    pub(crate) async fn report(&self, webhook: &Webhook) -> Result<Vec<u8>, Problem> {
-        let body = serde_json::to_vec(&webhook.body)?;
-        let headers = self.0.webhooks.headers(&webhook.id, &body, self.now());
-        let [id, timestamp, signature] = headers.map(|(_, value)| value);
-        let outcome = self
-            .request(0, move |gate| {
-                let (id, timestamp, signature, body) = (id.clone(), timestamp.clone(), signature.clone(), body.clone());
-                async move { gate.webhook(&id, &timestamp, &signature, &body).await }
-            })
-            .await;
-        match outcome {
-            Ok((body, _)) => Ok(body),
-            Err(No::Refused(refusal)) => Err(refusal.code().into()),
-            Err(No::Broken(problem)) => Err(Problem(problem)),
-            Err(No::Lost) => Err("no answer".into()),
-        }
+    /// Asks the gateway what its other isolates are asked by browsers.
+    async fn ask_gateway(&self, questions: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Fault> {
+        let answered = self.request(0, move |gate| {
+            let questions = questions.clone();
+            async move { Ok(join_all(questions.iter().map(|question| gate.hear(question))).await) }
+        });
+        answered.await.map_err(|no| Fault::Unavailable(format!("{no:?}")))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use actors::{
     Actor as _, Carrier, Level, Platform, Post, Problem,
-    ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, WebhookAsk, answer, encode, question},
+    ask::{Fault, InventoryAsk, LaneAsk, Object, PaymentAsk, QueueAsk, SignedWebhook, WebhookAsk, answer, encode, question},
     carrier,
     inventory::InventoryActor,
     lane::LaneActor,
@@ -96,6 +96,7 @@ impl Storage {
             Object::Payment(_) => Self::Payment(Rc::default()),
             Object::Webhook(_) => Self::Webhook(Rc::default()),
             Object::Live(..) => Self::Live(Rc::default()),
+            Object::Gateway => unreachable!("the gateway has no storage"),
         }
     }
 
@@ -439,9 +440,10 @@ impl Platform for Machine {
         self.world.publish(envelopes).await
     }
 
-    async fn report(&self, webhook: &domain::payment::Webhook, _trace: TraceId) -> Result<Vec<u8>, Problem> {
-        self.output_gate().await;
-        self.world.report(webhook).await
+    fn sign(&self, id: &str, body: String) -> Result<SignedWebhook, Problem> {
+        let headers = self.world.0.webhooks.headers(id, body.as_bytes(), self.now());
+        let [id, timestamp, signature] = headers.map(|(_, value)| value);
+        Ok(SignedWebhook { id, timestamp, signature, body })
     }
 
     async fn post(&self, post: Post<'_>) -> Result<u16, Problem> {

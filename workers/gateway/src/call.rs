@@ -33,8 +33,8 @@ use crate::{
 
 /// A request on its way to its handler.
 pub struct Call {
-    /// As the platform gave it. Its body has been read where the route has one.
-    pub request: Rc<Inbound>,
+    /// As the platform gave it. Its body has been read where the route has one. None where an object asks.
+    pub request: Option<Rc<Inbound>>,
     pub env: Env,
     pub config: Rc<Config>,
     pub route: Route,
@@ -116,6 +116,26 @@ impl Notes {
 }
 
 impl Call {
+    /// What an object of this platform asks: nobody's request, to no path.
+    #[must_use]
+    pub fn from_within(env: Env, config: Rc<Config>, trace: Trace) -> Self {
+        Self {
+            request: None,
+            env,
+            config,
+            route: Route { name: "", endpoints: &[], id: None },
+            method: Method::Post,
+            path: String::new(),
+            query: Query::parse(""),
+            trace,
+            identity: None,
+            idempotency_key: None,
+            body: Vec::new(),
+            asked_at: clock::now(),
+            notes: Rc::default(),
+        }
+    }
+
     /// Who calls.
     ///
     /// # Errors
@@ -147,7 +167,7 @@ impl Call {
     /// A header of the request.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        self.request.header(name)
+        self.request.as_ref()?.header(name)
     }
 
     /// The body.

@@ -6,6 +6,7 @@
 //! and a bad one refused after it. Modules are public for the program that makes the development data and for nobody else.
 
 pub mod admin;
+pub mod asked;
 pub mod auth;
 pub mod availability;
 pub mod board;
@@ -94,7 +95,6 @@ struct Arrival {
     trace: Trace,
     /// The caller's bucket where there is no valid JWT; all whose address is unknown share one.
     address: String,
-    address_is_known: bool,
     /// The route's name, for metrics and logs.
     route: &'static str,
     standing: Option<(RateLimit, Standing)>,
@@ -141,7 +141,6 @@ async fn answer(request: Inbound, env: Env) -> worker::Result<Response> {
             Some(traceparent) => Trace::new(Some(&traceparent), None),
             None => Trace::new(None, header("X-Trace-Id").as_deref()),
         },
-        address_is_known: address.is_some(),
         address: format!("a:{}", address.unwrap_or_default()),
         route: "unmatched",
         standing: None,
@@ -198,7 +197,7 @@ async fn serve(request: &Rc<Inbound>, env: Env, arrival: &mut Arrival, config: &
 
     let newcomer = if endpoint.for_newcomers { Some(take_in(config)?) } else { None };
     let authorization = request.header("Authorization");
-    let limited = route.is_limited(arrival.address_is_known);
+    let limited = route.is_limited();
     let presented = if limited || endpoint.access != Access::Public {
         identity::present(authorization.as_deref(), config, arrival.asked_at).await
     } else {
@@ -231,7 +230,7 @@ async fn serve(request: &Rc<Inbound>, env: Env, arrival: &mut Arrival, config: &
         asked_at: arrival.asked_at,
         notes: arrival.notes.clone(),
         route: route.clone(),
-        request: request.clone(),
+        request: Some(request.clone()),
     };
     let outcome = routes::dispatch(&route, &call).await;
     if let (Some(newcomer), Ok(_)) = (newcomer, &outcome) {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use actors::ask::PaymentAsk;
+use actors::ask::{PaymentAsk, granted};
 use domain::{
     id::{EventId, PaymentIntentId, ReservationId, UserId},
     idempotency::Idempotency,
@@ -24,7 +24,7 @@ use signing::webhook::{ID_HEADER, Key, SIGNATURE_HEADER, TIMESTAMP_HEADER, TOLER
 
 use crate::{
     availability,
-    call::{Call, required},
+    call::{Call, from_json, required},
     catalogue,
     config::{Config, Provider},
     error::{ApiError, Code},
@@ -215,20 +215,31 @@ impl WebhookBody {
     }
 }
 
-/// POST `/payments/webhook`: the provider's word. Answered once its effect is durable.
+/// POST `/payments/webhook`.
+///
+/// # Errors
+/// As of [`hear`].
+pub async fn webhook(call: &Call) -> Result<Reply, ApiError> {
+    let header = |name: &str| call.header(name).ok_or(Code::InvalidSignature);
+    let (id, timestamp, signatures) = (header(ID_HEADER)?, header(TIMESTAMP_HEADER)?, header(SIGNATURE_HEADER)?);
+    Reply::answer(200, hear(call, &id, &timestamp, &signatures, &call.body).await?)
+}
+
+/// The provider's word, signed. Answered once its effect is durable.
 ///
 /// # Errors
 /// `INVALID_SIGNATURE`, `INVALID_REQUEST`, `PAYMENT_NOT_FOUND`, or no answer.
-pub async fn webhook(call: &Call) -> Result<Reply, ApiError> {
-    let webhook_id = signed_id(call)?;
-    let body: WebhookBody = call.json()?;
+pub async fn hear(call: &Call, id: &str, timestamp: &str, signatures: &str, body: &[u8]) -> Result<Answer, ApiError> {
+    let key = Key::from_bytes(call.config.payment_webhook_secret.bytes());
+    key.verify(id, timestamp, signatures, body, clock::now()).map_err(|_| Code::InvalidSignature)?;
+    let body: WebhookBody = from_json(body)?;
     let intent = known(call, &body.data.payment_intent_id).await?;
     let Some((reservation_id, amount, currency, outcome)) = body.word() else {
         log_without_effect(call, &intent);
-        return Ok(Reply::json(200, &Received { received: true, effect: Consequence::None }));
+        return Ok(granted(&Received { received: true, effect: Consequence::None })?);
     };
     let event_id = intent.event_id.clone();
-    let scope = idempotency::digest(&[b"webhook", webhook_id.as_bytes()]);
+    let scope = idempotency::digest(&[b"webhook", id.as_bytes()]);
     // The id alone tells a repetition: what it says the second time does not count.
     let idempotency = Idempotency { scope, fingerprint: scope, ttl_ms: WEBHOOK_ID_TTL_MS };
     let command = Command::Decided { idempotency, intent: intent.clone(), reservation_id, amount, currency, outcome };
@@ -239,22 +250,13 @@ pub async fn webhook(call: &Call) -> Result<Reply, ApiError> {
             Consequence::Confirmed | Consequence::Cancelled | Consequence::Voided => availability::seats_changed(&event_id),
         }
     }
-    Reply::answer(200, answer)
+    Ok(answer)
 }
 
 /// It was decided before, or does not fit the intent's reservation, amount or currency.
 fn log_without_effect(call: &Call, intent: &PaymentIntentId) {
     let fields = json!({ "event_id": intent.event_id, "reservation_id": intent.reservation_id() });
     line(Level::Warn, "gateway", &call.trace.trace_id, "payment webhook without effect", fields);
-}
-
-/// The id of a message that the provider signed.
-fn signed_id(call: &Call) -> Result<String, ApiError> {
-    let header = |name: &str| call.header(name).ok_or(Code::InvalidSignature);
-    let (id, timestamp, signatures) = (header(ID_HEADER)?, header(TIMESTAMP_HEADER)?, header(SIGNATURE_HEADER)?);
-    let key = Key::from_bytes(call.config.payment_webhook_secret.bytes());
-    key.verify(&id, &timestamp, &signatures, &call.body, clock::now()).map_err(|_| Code::InvalidSignature)?;
-    Ok(id)
 }
 
 #[cfg(test)]

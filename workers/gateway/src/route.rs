@@ -118,12 +118,10 @@ impl Route {
         allow + "OPTIONS"
     }
 
-    /// Whether the rate limit applies: to all of `/api/v1`. Our own provider reports through a service binding, without an
-    /// address, for everybody at once; each of its requests is refused by signature before it costs anything.
+    /// Whether the rate limit applies: to all of `/api/v1`.
     #[must_use]
-    pub fn is_limited(&self, address_is_known: bool) -> bool {
-        let reports_from_inside = self.name == "/api/v1/payments/webhook" && !address_is_known;
-        self.name.starts_with("/api/v1/") && !reports_from_inside
+    pub fn is_limited(&self) -> bool {
+        self.name.starts_with("/api/v1/")
     }
 }
 
@@ -151,9 +149,7 @@ mod tests {
 
     #[test]
     fn the_contract_is_limited_and_operations_are_not() {
-        let webhook = route("/api/v1/payments/webhook");
-        assert!(route("/api/v1/payments/{id}/status").is_limited(false));
-        assert!(!route("/healthz").is_limited(true));
-        assert!(webhook.is_limited(true) && !webhook.is_limited(false));
+        assert!(route("/api/v1/payments/{id}/status").is_limited());
+        assert!(!route("/healthz").is_limited());
     }
 }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use actors::{
     Problem,
-    ask::{self, Envelope, Fault},
+    ask::{self, Envelope, Fault, Object},
 };
 use domain::{event::Event, machine::Answer};
 use futures_util::future::join_all;
@@ -51,7 +51,7 @@ pub async fn send_together<Q: AsRef<[u8]>>(
 ) -> Result<Vec<Vec<u8>>, Fault> {
     let body = ask::questions_together(questions);
     let sent = async {
-        let stub = namespace(env, binding)?.get_by_name(name)?.into_rpc::<Stub>();
+        let stub = stub(env, binding, name)?;
         let answer = settled_of(stub.ask(&Uint8Array::from(body.as_slice()))?).await?;
         Ok::<_, Error>(answer.unchecked_into::<Uint8Array>().to_vec())
     };
@@ -64,6 +64,14 @@ extern "C" {
     type Stub;
     #[wasm_bindgen(method, catch)]
     fn ask(this: &Stub, questions: &Uint8Array) -> Result<Promise, JsValue>;
+}
+
+/// How an object is reached. The gateway is one, for a binding without a class.
+fn stub(env: &Env, binding: &'static str, name: &str) -> worker::Result<Stub> {
+    if binding == Object::Gateway.binding() {
+        return Ok(env.service(binding)?.into_rpc());
+    }
+    Ok(namespace(env, binding)?.get_by_name(name)?.into_rpc())
 }
 
 thread_local! {

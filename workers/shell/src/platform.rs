@@ -2,17 +2,17 @@
 
 use actors::{
     Carrier, Level, Platform, Post, Problem,
-    ask::{Fault, Object},
+    ask::{Fault, Object, SignedWebhook},
     carrier::Bell,
 };
-use domain::{delivery::endpoint_allowed, payment::Webhook, time::Millis, trace::TraceId};
+use domain::{delivery::endpoint_allowed, time::Millis, trace::TraceId};
 use js_sys::{Array, JSON, Uint8Array};
 use serde_json::Value;
 use signing::webhook::{self, Key};
 use wasm_bindgen::JsValue;
 use worker::{
     AbortController, Date, DateInit, Env, Error, Fetch, Headers, Method, QueueContentType, RawMessageBuilder, Request,
-    RequestInit, RequestRedirect, Result, ScheduledTime, SendMessage, State, worker_sys::web_sys,
+    RequestInit, RequestRedirect, Result, ScheduledTime, SendMessage, State,
 };
 
 use crate::{
@@ -25,9 +25,6 @@ pub const DEVELOPMENT_WEBHOOK_SECRET: &str = "development-only-payment-webhook-s
 
 /// How organisers' endpoints see who posts.
 const USER_AGENT: &str = "traffic-tacos-webhooks/1";
-const WEBHOOK_URL: &str = "http://gateway/api/v1/payments/webhook";
-/// Binding of the gateway.
-const GATEWAY: &str = "GATEWAY";
 /// Binding of the queue `sale-events`.
 const SALE_EVENTS: &str = "SALE_EVENTS";
 /// The secret that the gateway verifies the provider's webhooks with.
@@ -64,27 +61,6 @@ impl ObjectPlatform {
     #[must_use]
     pub const fn env(&self) -> &Env {
         &self.env
-    }
-
-    async fn report_decision(&self, webhook: &Webhook, trace: TraceId) -> Result<Vec<u8>> {
-        let body = serde_json::to_vec(&webhook.body)?;
-        let headers = Headers::new();
-        for (name, value) in self.webhook_key()?.headers(&webhook.id, &body, clock::now()) {
-            headers.set(name, &value)?;
-        }
-        headers.set("content-type", "application/json")?;
-        // Within the platform a body has no length of its own, and one of unknown length is read in pieces.
-        headers.set("content-length", &body.len().to_string())?;
-        if !trace.is_none() {
-            headers.set("traceparent", &trace.traceparent(u64::from(webhook.attempt)))?;
-        }
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post).with_headers(headers).with_body(Some(Uint8Array::from(body.as_slice()).into()));
-        let response = self.env.service(GATEWAY)?.fetch(WEBHOOK_URL, Some(init)).await?;
-        match response.status_code() {
-            200..=299 => Ok(ask::bytes(web_sys::Response::from(response).array_buffer()?).await?),
-            status => Err(format!("answered {status}").into()),
-        }
     }
 
     fn webhook_key(&self) -> Result<Key> {
@@ -173,8 +149,10 @@ impl Platform for ObjectPlatform {
         self.send_envelopes(envelopes).await.map_err(problem)
     }
 
-    async fn report(&self, webhook: &Webhook, trace: TraceId) -> std::result::Result<Vec<u8>, Problem> {
-        self.report_decision(webhook, trace).await.map_err(problem)
+    fn sign(&self, id: &str, body: String) -> std::result::Result<SignedWebhook, Problem> {
+        let headers = self.webhook_key().map_err(problem)?.headers(id, body.as_bytes(), clock::now());
+        let [id, timestamp, signature] = headers.map(|(_, value)| value);
+        Ok(SignedWebhook { id, timestamp, signature, body })
     }
 
     async fn post(&self, post: Post<'_>) -> std::result::Result<u16, Problem> {

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     Carrier, Level, Platform, Post, Problem,
-    ask::{Fault, InventoryAsk, Object, encode, granted, question},
+    ask::{Fault, InventoryAsk, Object, SignedWebhook, encode, granted, question},
     carrier::Bell,
     live::{LiveActor, Sockets, Ticket, Watch},
 };
@@ -100,7 +100,7 @@ impl Platform for Host {
         unreachable!("a live object publishes nothing")
     }
 
-    async fn report(&self, _webhook: &domain::payment::Webhook, _trace: TraceId) -> Result<Vec<u8>, Problem> {
+    fn sign(&self, _id: &str, _body: String) -> Result<SignedWebhook, Problem> {
         unreachable!("a live object reports nothing")
     }
 
