@@ -276,7 +276,8 @@ impl EventAsk for InventoryAsk {
     }
 
     fn is_of_crowds(&self) -> bool {
-        matches!(self, Self::Command(inventory::Command::Hold { .. }))
+        use inventory::Command::{Confirm, Decided, Hold, OpenIntent};
+        matches!(self, Self::Command(Hold { .. } | OpenIntent { .. } | Decided { .. } | Confirm { .. }))
     }
 
     fn is_look(&self) -> bool {

@@ -184,12 +184,15 @@ pub async fn send<C: Carrier>(
         let sends_in_ms = if waited_ms < WAIT_MAX_MS { target.sends_in_ms(&own, now) } else { Some(0) };
         match sends_in_ms.filter(|_| !own.sent.get()) {
             Some(0) => dispatch(&target, carrier, to, now, left_ms).await,
-            sends_in_ms => {
+            turn_in_ms => {
                 let (bell, rung) = carrier.bell();
                 own.bell.set(Some(bell));
-                let unsent_ms = sends_in_ms.unwrap_or_else(|| WAIT_MAX_MS.saturating_sub(waited_ms));
-                let wait_ms = if own.sent.get() { left_ms } else { left_ms.min(unsent_ms) };
-                let _ = within(carrier.pause(wait_ms), rung).await;
+                if let Some(turn_in_ms) = turn_in_ms {
+                    let _ = within(carrier.pause(turn_in_ms.min(left_ms)), rung).await;
+                } else {
+                    let ms = if own.sent.get() { left_ms } else { left_ms.min(WAIT_MAX_MS.saturating_sub(waited_ms)) };
+                    let _ = within(carrier.patience(ms), rung).await;
+                }
             }
         }
         if let Some(answer) = own.answer.take() {

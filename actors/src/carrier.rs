@@ -20,6 +20,12 @@ pub trait Carrier {
     /// Waits.
     fn pause(&self, ms: u64) -> impl Future<Output = ()>;
 
+    /// What ends the wait of one for whom another one calls, should that one be gone. Never over where all live and die together:
+    /// who waits there must not give up.
+    fn patience(&self, ms: u64) -> impl Future<Output = ()> {
+        self.pause(ms)
+    }
+
     /// A bell that any request of the isolate can ring, and what is over when it was.
     fn bell(&self) -> (Bell, impl Future<Output = ()>);
 

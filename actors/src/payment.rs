@@ -15,11 +15,7 @@ use crate::{
     Actor, Host, Performed, Platform, Problem,
     ask::{GatewayAsk, Object, PaymentAsk, answered},
     batch::{self, Batches, CALLS_MAX},
-    within,
 };
-
-/// Longest time that one try may take, in milliseconds.
-const TRY_MAX_MS: u64 = 10_000;
 
 /// Who takes money. The inventory instructs it by effects, each of which it may get more than once, and hears its decisions
 /// as signed webhooks.
@@ -88,9 +84,7 @@ impl<P: Platform, S: Store<Simulator, Fault: Display> + 'static> Actor for Payme
 
     async fn perform(self: &Rc<Self>, effect: Pending<Effect>) -> Performed<Command> {
         let Effect::Report(webhook) = effect.effect;
-        let platform = &*self.host.platform;
-        let reported = within(platform.pause(TRY_MAX_MS), self.report(&webhook, effect.trace)).await;
-        let (told, problem) = match reported.unwrap_or_else(|| Err("took too long".into())) {
+        let (told, problem) = match self.report(&webhook, effect.trace).await {
             Ok(body) => (Some(told(&body, &webhook)), None),
             Err(problem) => (None, Some(problem)),
         };

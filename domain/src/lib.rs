@@ -34,6 +34,7 @@ pub mod machine;
 pub mod money;
 pub mod payment;
 pub mod queue;
+mod recalled;
 pub mod refusal;
 pub mod seat_map;
 pub mod stock;

@@ -7,8 +7,8 @@
 //! | nothing is sold without an authorised payment, nothing captured without its seats sold | `decide_payment.rs`: the capture is an errand of the same commit |
 //! | the ledger replayed gives the seat map | every change of a seat carries its [`ledger::Entry`] |
 //!
-//! In memory are the seats, the live holds, and per user and admission what limits need; everything else stays in
-//! rows and is brought in by [`Inventory::recall`], one reservation at a time. Bounds: seats by
+//! In memory are the seats, the live holds, and per user and admission what limits need; everything else is in
+//! rows, of which some stay in memory after [`Inventory::recall`], or after their reservation has ended. Bounds: seats by
 //! [`crate::event::SEATS_MAX`], live holds by seats, intents of a reservation by [`reservation::INTENTS_MAX`], ended
 //! admissions by those of [`ENDED_KEPT_MS`], errands by reservations.
 
@@ -113,7 +113,7 @@ impl Machine for Inventory {
                 if reservation.status == Status::Hold {
                     self.live.insert(reservation.key, Rc::clone(reservation));
                 } else {
-                    self.recalled = None;
+                    self.recalled.keep(reservation.key, Rc::clone(reservation));
                 }
             }
             Change::Blocked(entry) => {

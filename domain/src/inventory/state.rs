@@ -15,6 +15,7 @@ use crate::{
     effect::{Effects, Pending},
     event::{ADMISSION_TTL_MAX_SEC, Event},
     id::{ReservationKey, UserId},
+    recalled::Recalled,
     refusal::Refusal,
     seat_map::SeatMap,
     time::Millis,
@@ -63,8 +64,8 @@ pub struct Inventory {
     pub(super) map: SeatMap,
     pub(super) seats: Seats,
     pub(super) live: BTreeMap<ReservationKey, Rc<Reservation>>,
-    /// A reservation that is not live, brought in for the command at hand.
-    pub(super) recalled: Option<Reservation>,
+    /// Some reservations that are not live.
+    pub(super) recalled: Recalled<ReservationKey, Rc<Reservation>>,
     pub(super) deadlines: BTreeSet<(Millis, ReservationKey)>,
     pub(super) hold_by_admission: BTreeMap<u64, ReservationKey>,
     pub(super) ended: BTreeMap<u64, Millis>,
@@ -141,7 +142,7 @@ impl Inventory {
     /// Brings in a reservation that is not live.
     pub fn recall(&mut self, mut reservation: Reservation) {
         self.locate(&mut reservation);
-        self.recalled = Some(reservation);
+        self.recalled.keep(reservation.key, Rc::new(reservation));
     }
 
     pub(super) fn configured(&self) -> Result<&Event, Refusal> {
@@ -149,8 +150,7 @@ impl Inventory {
     }
 
     pub(super) fn find(&self, key: ReservationKey) -> Option<&Reservation> {
-        let recalled = self.recalled.as_ref().filter(|recalled| recalled.key == key);
-        self.live.get(&key).map(Rc::as_ref).or(recalled)
+        self.live.get(&key).or_else(|| self.recalled.get(&key)).map(Rc::as_ref)
     }
 
     /// The reservation, for its owner.
@@ -188,8 +188,8 @@ impl Inventory {
             reservation.seats = reservation.seat_ids.iter().filter_map(|id| map.seat(id)).collect();
         }
         (self.event, self.map, self.seats) = (Some(event), map, seats);
-        // Its seats are places in the old map; whoever needs it brings it in again.
-        self.recalled = None;
+        // Their seats are places in the old map; whoever needs one brings it in again.
+        self.recalled = Recalled::default();
     }
 
     pub(super) fn set_blocked(&mut self, seat_ids: &[String], to: SeatState) {
@@ -213,7 +213,7 @@ impl Inventory {
             self.hold_by_admission.remove(&before.admission);
             SeatState::Held
         } else {
-            let before = self.recalled.take_if(|recalled| recalled.key == key);
+            let before = self.recalled.remove(&key);
             before.map_or(SeatState::Available, |before| seat_state(before.status))
         };
         let to = seat_state(reservation.status);
@@ -221,6 +221,8 @@ impl Inventory {
         if holds {
             self.deadlines.insert((reservation.hold_expires_at, key));
             self.hold_by_admission.insert(reservation.admission, key);
+        } else {
+            self.recalled.keep(key, Rc::clone(reservation));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The simulated provider: many intents that share commits, each by its own [state machine](super::intent).
 //!
-//! In memory are the intents that something may still happen to: undecided, authorised, or to be reported. The others are
-//! rows and brought in by [`Simulator::recall`] for the command at hand. An intent that was never opened leaves nothing
+//! In memory are the intents that something may still happen to: undecided, authorised, or to be reported; and some that are
+//! over or that [`Simulator::recall`] brought in. The others are rows. An intent that was never opened leaves nothing
 //! behind: everything about it is refused with [`Refusal::PaymentNotFound`].
 
 use std::{
@@ -18,6 +18,7 @@ use crate::{
     id::{PaymentIntentId, ReservationKey, UserId},
     idempotency::Idempotency,
     machine::{Context, Decision, Machine},
+    recalled::Recalled,
     refusal::Refusal,
     time::Millis,
 };
@@ -122,8 +123,8 @@ const fn key(intent: &PaymentIntentId) -> Key {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Simulator {
     live: BTreeMap<Key, Rc<Intent>>,
-    /// One that is not live, brought in for the command at hand.
-    recalled: Option<Rc<Intent>>,
+    /// Some that are not live.
+    recalled: Recalled<Key, Rc<Intent>>,
     deadlines: BTreeSet<(Millis, Key)>,
     effects: Effects<Effect>,
     last_number: u64,
@@ -146,13 +147,14 @@ impl Simulator {
 
     /// Brings in an intent that is settled.
     pub fn recall(&mut self, intent: Intent) {
-        self.recalled = Some(Rc::new(intent));
+        self.recalled.keep(key(&intent.terms.intent_id), Rc::new(intent));
     }
 
     /// An intent that is in memory.
     #[must_use]
     pub fn find(&self, intent: &PaymentIntentId) -> Option<&Rc<Intent>> {
-        self.live.get(&key(intent)).or(self.recalled.as_ref()).filter(|known| known.terms.intent_id == *intent)
+        let key = key(intent);
+        self.live.get(&key).or_else(|| self.recalled.get(&key)).filter(|known| known.terms.intent_id == *intent)
     }
 
     fn opened(&self, intent: &PaymentIntentId) -> Result<&Rc<Intent>, Refusal> {
@@ -201,10 +203,10 @@ impl Simulator {
         if let Some(at) = before.as_ref().and_then(|before| before.decides_at()) {
             self.deadlines.remove(&(at, key));
         }
-        self.recalled.take_if(|recalled| recalled.terms.intent_id == intent.terms.intent_id);
+        self.recalled.remove(&key);
         if intent.is_settled() {
             self.effects.remove(intent.number);
-            self.recalled = Some(Rc::clone(intent));
+            self.recalled.keep(key, Rc::clone(intent));
             return;
         }
         self.last_number = self.last_number.max(intent.number);

@@ -812,7 +812,7 @@ fn a_settled_intent_leaves_memory_and_comes_back_for_whoever_asks() {
     let in_memory = |till: &mut Till| [7, 8, 9].map(|key| till.simulator().find(&intent_id(key)).is_some());
     till.instruct(Instruction::Cancel);
     till.ask(&instruct(8, capture())).unwrap();
-    assert_eq!(in_memory(&mut till), [false, true, true], "the last one that settled is still at hand");
+    assert_eq!(in_memory(&mut till), [true; 3], "those that settled a moment ago are still at hand");
     till.engine.forget();
     assert_eq!(in_memory(&mut till), [false, false, true]);
     let saved = till.saved();

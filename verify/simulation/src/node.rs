@@ -395,6 +395,13 @@ impl Carrier for Machine {
         self.world.0.executor.sleep(ms)
     }
 
+    async fn patience(&self, ms: u64) {
+        match self.object {
+            Some(_) => std::future::pending().await,
+            None => self.pause(ms).await,
+        }
+    }
+
     fn bell(&self) -> (carrier::Bell, impl Future<Output = ()>) {
         let (ring, rung) = oneshot::channel();
         let listen = async move {

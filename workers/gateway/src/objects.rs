@@ -82,7 +82,7 @@ pub async fn inventory_look(call: &Call, event_id: &EventId, query: inventory::Q
 /// # Errors
 /// There is no answer.
 pub async fn payment(call: &Call, intent: &PaymentIntentId, ask: &PaymentAsk) -> Result<Answer, ApiError> {
-    call.ask(&Object::Payment(intent.event_id.clone()), None, ask).await
+    call.ask_in_company(&Object::Payment(intent.event_id.clone()), None, ask).await
 }
 
 /// Hands an object of an event the event as it is now.

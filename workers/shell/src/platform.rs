@@ -6,6 +6,7 @@ use actors::{
     carrier::Bell,
 };
 use domain::{delivery::endpoint_allowed, time::Millis, trace::TraceId};
+use futures_channel::oneshot;
 use js_sys::{Array, JSON, Uint8Array};
 use serde_json::Value;
 use signing::webhook::{self, Key};
@@ -15,10 +16,7 @@ use worker::{
     RequestInit, RequestRedirect, Result, ScheduledTime, SendMessage, State,
 };
 
-use crate::{
-    ask, clock, log,
-    promise::{bell, pause},
-};
+use crate::{ask, clock, log, promise::pause};
 
 /// What signs the provider's webhooks in development where nothing is set.
 pub const DEVELOPMENT_WEBHOOK_SECRET: &str = "development-only-payment-webhook-secret";
@@ -116,9 +114,19 @@ impl Carrier for ObjectPlatform {
         pause(ms).await;
     }
 
+    async fn patience(&self, _ms: u64) {
+        std::future::pending().await
+    }
+
+    /// All requests of an object are one to the platform.
     fn bell(&self) -> (Bell, impl Future<Output = ()>) {
-        let (ring, rung) = bell();
-        (Box::new(ring), rung)
+        let (ring, rung) = oneshot::channel();
+        let ring = move || {
+            let _ = ring.send(());
+        };
+        (Box::new(ring), async {
+            let _ = rung.await;
+        })
     }
 
     async fn carry(&self, to: &Object, questions: Vec<Vec<u8>>) -> std::result::Result<Vec<Vec<u8>>, Fault> {
