@@ -204,24 +204,31 @@ impl Simulator {
             self.deadlines.remove(&(at, key));
         }
         self.recalled.remove(&key);
+        self.forget_report(intent);
         if intent.is_settled() {
-            self.effects.remove(intent.number);
             self.recalled.keep(key, Rc::clone(intent));
             return;
         }
         self.last_number = self.last_number.max(intent.number);
         self.deadlines.extend(intent.decides_at().map(|at| (at, key)));
-        match (&intent.report, intent.webhook()) {
-            (Some(report), Some(webhook)) => self.effects.put(Pending {
+        if let (Some(report), Some(webhook)) = (&intent.report, intent.webhook()) {
+            self.effects.put(Pending {
                 id: intent.number,
                 attempt: report.attempt - 1,
                 due_at: report.due_at,
                 trace: intent.trace,
                 effect: Effect::Report(Box::new(webhook)),
-            }),
-            _ => self.effects.remove(intent.number),
+            });
         }
         self.live.insert(key, Rc::clone(intent));
+    }
+
+    /// The number of a settled intent may be another one's since.
+    fn forget_report(&mut self, intent: &Intent) {
+        let key = key(&intent.terms.intent_id);
+        if self.effects.get(intent.number).is_some_and(|pending| effect::Effect::ordering_key(&pending.effect) == key) {
+            self.effects.remove(intent.number);
+        }
     }
 }
 

@@ -834,6 +834,18 @@ fn a_settled_intent_leaves_memory_and_comes_back_for_whoever_asks() {
 }
 
 #[test]
+fn what_happens_to_a_settled_intent_leaves_the_report_of_one_that_got_its_number_alone() {
+    let mut till = opened_together(&[7], Scenario::Approve);
+    till.ask(&instruct(7, capture())).unwrap();
+    till.engine.forget();
+    till.ask(&instruct(8, Instruction::Open(terms_of(8, Scenario::Approve)))).unwrap();
+    assert_eq!(till.row(7).number, till.row(8).number, "only those that are not settled are known after a restart");
+    till.ask(&Command::Decide { intent: intent_id(8), user: owner(), action: Action::Approve }).unwrap();
+    till.ask(&instruct(7, Instruction::Refund)).unwrap();
+    assert!(till.report_of(8).is_some());
+}
+
+#[test]
 fn an_authorised_intent_that_was_reported_stays_until_it_is_captured() {
     let mut till = Till::at(Status::Authorized);
     assert_eq!(till.simulator().effects().len(), 0);
