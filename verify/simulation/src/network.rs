@@ -15,6 +15,9 @@ use crate::{
     world::World,
 };
 
+/// Of the calls that are lost, how many hang, in millionths, and for how long, in milliseconds: longer than anybody waits for an answer.
+const HANGS: u32 = 10_000;
+const HANG_MS: u64 = 60_000;
 /// How often the queue `sale-events` gives a batch to its reader at most.
 const DELIVERIES_MAX: u32 = 5;
 
@@ -45,6 +48,10 @@ impl World {
             self.send_off(to, questions.clone(), None);
         }
         if self.goes_wrong(self.0.weather.loses) || struck == Some(Misfortune::Crash) {
+            if self.goes_wrong(HANGS) {
+                self.fault_until(self.0.executor.now() + HANG_MS);
+                self.0.executor.sleep(HANG_MS).await;
+            }
             self.0.executor.sleep(self.delay_ms()).await;
             return Err(unavailable());
         }

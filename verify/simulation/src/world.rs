@@ -131,8 +131,13 @@ impl World {
 
     /// Notes that something went wrong: for a while nobody may rely on speed.
     pub(crate) fn fault(&self) {
-        self.0.last_fault.set(self.0.executor.now());
+        self.fault_until(self.0.executor.now());
         self.0.stats.borrow_mut().faults += 1;
+    }
+
+    /// Something stays wrong until then.
+    pub(crate) fn fault_until(&self, at: u64) {
+        self.0.last_fault.set(at.max(self.0.last_fault.get()));
     }
 
     /// Folds something that happened into the hash of the run.
