@@ -18,6 +18,7 @@ const trap = () => new WebAssembly.RuntimeError('unreachable');
 
 export function fetch(request, env) {
   const [, what, object] = new URL(request.url).pathname.split('/');
+  if (object === 'gateway') return env.GATEWAY.ask(new TextEncoder().encode(what)).then((answer) => new Response(answer));
   if (object) return env.LANE.getByName(object).ask(new TextEncoder().encode(what)).then((answer) => new Response(answer));
   switch (what) {
     case 'trap': throw trap();
@@ -38,6 +39,7 @@ class Made {
 }
 export { Made as LaneObject, Made as QueueObject, Made as InventoryObject, Made as PaymentObject, Made as WebhookObject, Made as LiveObject };
 export const queue = () => {};
+export const ask = (env, question) => new Made().ask(question);
 `;
 
 const entry = readFileSync(join(ROOT, 'workers/gateway/entry.js'), 'utf8');
@@ -52,6 +54,7 @@ const server = new Miniflare(convertV4MiniflareOptions({
     modulesRoot: '/',
     modules: [{ type: 'ESModule', path: '/entry.js', contents: entry }, { type: 'ESModule', path: '/index.js', contents: MODULE }],
     durableObjects: { LANE: { className: 'LaneObject', useSQLite: true } },
+    serviceBindings: { GATEWAY: { name: 'entry', entrypoint: 'Gateway' } },
   }],
 }));
 after(() => server.dispose());
@@ -90,6 +93,14 @@ describe('a Wasm that traps', () => {
     for (const [i, what] of ['trap', 'trap-later'].entries()) {
       assert.equal(await ask(`/${what}/two`), '500');
       assert.equal(await ask('/look/two'), `${before + i + 1} of ${before + i + 1}`);
+    }
+  });
+
+  test('where objects ask the gateway is replaced like any other', async () => {
+    const before = Number(await ask('/'));
+    for (const [i, what] of ['trap', 'trap-later'].entries()) {
+      assert.equal(await ask(`/${what}/gateway`), '500');
+      assert.equal(await ask('/look/gateway'), `${before + i + 1} of ${before + i + 1}`);
     }
   });
 });

@@ -229,14 +229,24 @@ pub struct SignedWebhook {
     pub body: String,
 }
 
+/// Who share a call to an object: those that wait for the same before they are answered, so that none holds up the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Company {
+    /// For the object; of a lane, its queue, too.
+    Itself,
+    /// For the payment provider.
+    Provider,
+    /// For a sale: the queue hears that an admission has ended.
+    Sale,
+}
+
 /// What can be asked of an object that must know its event first.
 pub trait EventAsk: Serialize {
     /// Take over this event, unless a newer version is known.
     fn configure(event: Box<Event>) -> Self;
 
-    /// Whether crowds ask it, and the object answers one as soon as the other: several may share a call, which is
-    /// answered when all of them are. See [`crate::batch`].
-    fn is_of_crowds(&self) -> bool;
+    /// With whom it may share a call, where crowds ask it. See [`crate::batch`].
+    fn company(&self) -> Option<Company>;
 
     /// Whether it changes nothing, and is answered from what was committed before.
     fn is_look(&self) -> bool;
@@ -247,8 +257,8 @@ impl EventAsk for LaneAsk {
         Self::Configure(event)
     }
 
-    fn is_of_crowds(&self) -> bool {
-        matches!(self, Self::Join(_))
+    fn company(&self) -> Option<Company> {
+        matches!(self, Self::Join(_)).then_some(Company::Itself)
     }
 
     fn is_look(&self) -> bool {
@@ -261,8 +271,8 @@ impl EventAsk for QueueAsk {
         Self::Configure(event)
     }
 
-    fn is_of_crowds(&self) -> bool {
-        matches!(self, Self::Command(queue::Command::Enter { .. }))
+    fn company(&self) -> Option<Company> {
+        matches!(self, Self::Command(queue::Command::Enter { .. })).then_some(Company::Itself)
     }
 
     fn is_look(&self) -> bool {
@@ -275,9 +285,14 @@ impl EventAsk for InventoryAsk {
         Self::Configure(event)
     }
 
-    fn is_of_crowds(&self) -> bool {
+    fn company(&self) -> Option<Company> {
         use inventory::Command::{Confirm, Decided, Hold, OpenIntent};
-        matches!(self, Self::Command(Hold { .. } | OpenIntent { .. } | Decided { .. } | Confirm { .. }))
+        match self {
+            Self::Command(Hold { .. }) => Some(Company::Itself),
+            Self::Command(OpenIntent { .. }) => Some(Company::Provider),
+            Self::Command(Decided { .. } | Confirm { .. }) => Some(Company::Sale),
+            _ => None,
+        }
     }
 
     fn is_look(&self) -> bool {

@@ -6,6 +6,7 @@
 //!
 //! The platform lets no request go on in the name of another one: it is woken by a [`Carrier::bell`] of its own, and goes
 //! on by itself. A request that waits has a timer, too. If whoever should send is gone, the first whose timer runs out sends.
+//! In an object all live and die together, and need none: whoever gives up makes room for the next.
 //!
 //! Each question has one effect however often it arrives, in a batch or not; a call that is lost is one lost message to
 //! each that was in it.
@@ -21,7 +22,7 @@ use domain::{event::Event, machine::Answer, time::Millis};
 use serde::Serialize;
 
 use crate::{
-    ask::{Fault, Object, ask_through},
+    ask::{Company, Fault, Object, ask_through},
     carrier::{ASK_MAX_MS, Bell, Carrier},
     limit::within,
     pace::Pace,
@@ -33,8 +34,10 @@ pub const CALLS_MAX: usize = 2;
 /// Questions of a batch, and all their bytes unless the first alone has more.
 const QUESTIONS_MAX: usize = 128;
 const BYTES_MAX: usize = 256 * 1024;
-/// Nobody waits longer for the calls of others, in milliseconds.
+/// Where others may be gone, nobody waits longer for their calls, in milliseconds.
 const WAIT_MAX_MS: u64 = 500;
+/// A call has at least this long, in milliseconds, however little time is left to whoever makes it: others are in it.
+const CALL_MIN_MS: u64 = 5000;
 /// Objects of which an isolate knows what it asks them.
 const TARGETS_MAX: usize = 512;
 
@@ -42,16 +45,17 @@ const TARGETS_MAX: usize = 512;
 #[derive(Debug)]
 pub struct Asked {
     calls_max: usize,
-    targets: RefCell<Recent<Object, Rc<Target>>>,
+    patience_ms: u64,
+    targets: RefCell<Recent<(Object, Company), Rc<Target>>>,
 }
 
 /// The same, as the requests of the isolate share it.
 pub type Batches = Rc<Asked>;
 
-/// Nothing yet; questions wait for company where `calls_max` calls to their object are out.
+/// Nothing yet. Questions wait for company where `calls_max` calls to their object are out, and for `patience_ms` for their answers.
 #[must_use]
-pub fn batches(calls_max: usize) -> Batches {
-    Rc::new(Asked { calls_max, targets: RefCell::new(Recent::new(TARGETS_MAX)) })
+pub fn batches(calls_max: usize, patience_ms: u64) -> Batches {
+    Rc::new(Asked { calls_max, patience_ms, targets: RefCell::new(Recent::new(TARGETS_MAX)) })
 }
 
 /// An object that is asked.
@@ -89,6 +93,21 @@ impl Waiting {
     }
 }
 
+/// One who waits. Gone before the question is sent, they make room for the next.
+struct Place<'a> {
+    target: &'a Target,
+    waiting: Rc<Waiting>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.waiting.sent.get() {
+            self.target.waiting.borrow_mut().retain(|other| !Rc::ptr_eq(other, &self.waiting));
+            self.target.call_next();
+        }
+    }
+}
+
 impl Target {
     fn new(calls_max: usize) -> Self {
         Self { calls_max, out: RefCell::default(), pace: Pace::default(), waiting: RefCell::default() }
@@ -120,13 +139,13 @@ impl Target {
         batch
     }
 
-    /// A call that left at `since` is back, and all that are older than `patience_ms` never come back.
-    fn arrive(&self, since: Millis, now: Millis, patience_ms: u64) {
+    /// A call that left at `since` is back, and all that are older than any may be never come back.
+    fn arrive(&self, since: Millis, now: Millis) {
         let mut out = self.out.borrow_mut();
         if let Some(index) = out.iter().position(|at| *at == since) {
             out.swap_remove(index);
         }
-        out.retain(|at| now.since_ms(*at) < patience_ms);
+        out.retain(|at| now.since_ms(*at) < ASK_MAX_MS);
     }
 
     /// If there is room for another call, whoever has waited longest makes it.
@@ -139,8 +158,8 @@ impl Target {
     }
 }
 
-/// Asks an object as [`crate::carrier::ask`] does, in one call with what others ask it at the time, and tells it of the event
-/// where one is given. Nobody waits longer than [`ASK_MAX_MS`].
+/// Asks an object as [`crate::carrier::ask`] does, in one call with what others of its company ask at the time, and tells it of the
+/// event where one is given.
 ///
 /// # Errors
 /// There is no answer.
@@ -148,19 +167,21 @@ pub async fn ask<C: Carrier, A: Serialize>(
     batches: &Asked,
     carrier: &C,
     to: &Object,
+    company: Company,
     trace: &str,
     event: Option<&Event>,
     ask: &A,
 ) -> Result<Answer, Fault> {
     let began = carrier.now();
     let send = async |body: &[u8]| {
-        let left_ms = ASK_MAX_MS.saturating_sub(carrier.now().since_ms(began));
-        send(batches, carrier, to, body.to_vec(), left_ms).await
+        let left_ms = batches.patience_ms.saturating_sub(carrier.now().since_ms(began));
+        send(batches, carrier, to, company, body.to_vec(), left_ms).await
     };
     ask_through(send, trace, event, ask).await
 }
 
-/// Sends a question to an object, together with others where many calls to it are out. Nobody waits longer than `patience_ms`.
+/// Sends a question to an object, together with others where many calls to it are out. Nobody waits longer than `patience_ms`, but
+/// for a call of their own.
 ///
 /// # Errors
 /// There is no answer.
@@ -168,14 +189,17 @@ pub async fn send<C: Carrier>(
     batches: &Asked,
     carrier: &C,
     to: &Object,
+    company: Company,
     question: Vec<u8>,
     patience_ms: u64,
 ) -> Result<Vec<u8>, Fault> {
-    let target = Rc::clone(batches.targets.borrow_mut().get_or_insert_with(to, || Rc::new(Target::new(batches.calls_max))));
+    let key = (to.clone(), company);
+    let target = Rc::clone(batches.targets.borrow_mut().get_or_insert_with(&key, || Rc::new(Target::new(batches.calls_max))));
     let began = carrier.now();
     let own = Rc::new(Waiting { question: RefCell::new(question), ..Waiting::default() });
     target.pace.ask(began);
     target.waiting.borrow_mut().push_back(Rc::clone(&own));
+    let _place = Place { target: &target, waiting: Rc::clone(&own) };
     let mut now = began;
     loop {
         let waited_ms = now.since_ms(began);
@@ -183,7 +207,7 @@ pub async fn send<C: Carrier>(
         // Whoever should have sent is gone, once it takes too long.
         let sends_in_ms = if waited_ms < WAIT_MAX_MS { target.sends_in_ms(&own, now) } else { Some(0) };
         match sends_in_ms.filter(|_| !own.sent.get()) {
-            Some(0) => dispatch(&target, carrier, to, now, left_ms).await,
+            Some(0) => dispatch(&target, carrier, to, now, left_ms.max(CALL_MIN_MS)).await,
             turn_in_ms => {
                 let (bell, rung) = carrier.bell();
                 own.bell.set(Some(bell));
@@ -191,7 +215,7 @@ pub async fn send<C: Carrier>(
                     let _ = within(carrier.pause(turn_in_ms.min(left_ms)), rung).await;
                 } else {
                     let ms = if own.sent.get() { left_ms } else { left_ms.min(WAIT_MAX_MS.saturating_sub(waited_ms)) };
-                    let _ = within(carrier.patience(ms), rung).await;
+                    let _ = within(carrier.abandoned(ms), rung).await;
                 }
             }
         }
@@ -206,16 +230,17 @@ pub async fn send<C: Carrier>(
 }
 
 /// Sends for those who have waited longest, and tells them what came of it.
-async fn dispatch<C: Carrier>(target: &Target, carrier: &C, to: &Object, since: Millis, patience_ms: u64) {
+async fn dispatch<C: Carrier>(target: &Target, carrier: &C, to: &Object, since: Millis, limit_ms: u64) {
     let batch = target.depart(since);
     // There may be more than go into a call.
     target.call_next();
     let questions = batch.iter().map(|waiting| waiting.question.take()).collect();
-    let answers = within(carrier.pause(patience_ms), carrier.carry(to, questions)).await.unwrap_or(Err(Fault::TimedOut));
-    target.arrive(since, carrier.now(), patience_ms);
+    let answers = within(carrier.pause(limit_ms), carrier.carry(to, questions)).await.unwrap_or(Err(Fault::TimedOut));
+    target.arrive(since, carrier.now());
     target.call_next();
     let answers: Vec<_> = match answers {
-        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Ok(answers) if answers.len() == batch.len() => answers.into_iter().map(Ok).collect(),
+        Ok(_) => vec![Err(Fault::Broken("not as many answers".to_owned())); batch.len()],
         Err(fault) => vec![Err(fault); batch.len()],
     };
     for (waiting, answer) in batch.iter().zip(answers) {

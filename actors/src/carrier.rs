@@ -20,9 +20,8 @@ pub trait Carrier {
     /// Waits.
     fn pause(&self, ms: u64) -> impl Future<Output = ()>;
 
-    /// What ends the wait of one for whom another one calls, should that one be gone. Never over where all live and die together:
-    /// who waits there must not give up.
-    fn patience(&self, ms: u64) -> impl Future<Output = ()> {
+    /// Over when one for whom another one calls has to fear that the other one is gone; never where all live and die together.
+    fn abandoned(&self, ms: u64) -> impl Future<Output = ()> {
         self.pause(ms)
     }
 

@@ -22,8 +22,9 @@ use futures_channel::oneshot::{self, Sender};
 
 use crate::{
     Actor, Host, Performed, Platform, Problem,
-    ask::{InventoryAsk, Object, QueueAsk, answered},
+    ask::{Company, InventoryAsk, Object, QueueAsk, answered},
     batch::{self, Batches, CALLS_MAX},
+    carrier::ASK_MAX_MS,
     payment::{Provider, SimulatedProvider},
     within,
 };
@@ -116,7 +117,7 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> Actor for Inventor
 impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, S> {
     /// The inventory of an event.
     pub fn new(platform: Rc<P>, store: S, event_id: EventId) -> Self {
-        let batches = batch::batches(CALLS_MAX);
+        let batches = batch::batches(CALLS_MAX, ASK_MAX_MS);
         let provider = SimulatedProvider::new(Rc::clone(&platform), Rc::clone(&batches));
         let host = Host::new(platform, store);
         Self { host, event_id, provider, batches, followers: RefCell::new(Vec::new()), told: Cell::new(None) }
@@ -160,7 +161,7 @@ impl<P: Platform, S: InventoryRows<Fault: Display> + 'static> InventoryActor<P, 
     async fn end_admission(&self, number: u64, id: u64, trace: TraceId) -> Result<(), Problem> {
         let end = QueueAsk::Command(QueueCommand::End { number });
         let to = Object::Queue(self.event_id.clone());
-        match batch::ask(&self.batches, &*self.host.platform, &to, &trace.traceparent(id), None, &end).await {
+        match batch::ask(&self.batches, &*self.host.platform, &to, Company::Itself, &trace.traceparent(id), None, &end).await {
             // A queue that was never asked has nobody inside.
             Ok(Answer::Refused(Refusal::Unconfigured)) => Ok(()),
             outcome => answered(outcome).map(drop),

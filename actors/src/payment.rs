@@ -13,9 +13,12 @@ use serde::Deserialize;
 
 use crate::{
     Actor, Host, Performed, Platform, Problem,
-    ask::{GatewayAsk, Object, PaymentAsk, answered},
+    ask::{Company, GatewayAsk, Object, PaymentAsk, answered},
     batch::{self, Batches, CALLS_MAX},
 };
+
+/// Longest time that one try may take, in milliseconds: less than whoever has a payment decided waits.
+const TRY_MAX_MS: u64 = 10_000;
 
 /// Who takes money. The inventory instructs it by effects, each of which it may get more than once, and hears its decisions
 /// as signed webhooks.
@@ -57,7 +60,8 @@ impl<P: Platform> Provider for SimulatedProvider<P> {
     ) -> Result<(), Problem> {
         let to = Object::Payment(intent.event_id.clone());
         let instruct = PaymentAsk::Instruct { intent: intent.clone(), instruction: instruction.clone() };
-        answered(batch::ask(&self.batches, &*self.platform, &to, &trace.traceparent(id), None, &instruct).await).map(drop)
+        answered(batch::ask(&self.batches, &*self.platform, &to, Company::Itself, &trace.traceparent(id), None, &instruct).await)
+            .map(drop)
     }
 }
 
@@ -107,15 +111,15 @@ fn told(body: &[u8], webhook: &Webhook) -> Status {
 impl<P: Platform, S: Store<Simulator, Fault: Display> + 'static> PaymentActor<P, S> {
     /// A simulated provider.
     pub fn new(platform: Rc<P>, store: S) -> Self {
-        Self { host: Host::new(platform, store), batches: batch::batches(CALLS_MAX) }
+        Self { host: Host::new(platform, store), batches: batch::batches(CALLS_MAX, TRY_MAX_MS) }
     }
 
-    /// Tells the gateway of a decision, once, together with what else is to be told; the body of its answer.
+    /// Tells the gateway of a decision, together with what else is to be told; the body of its answer.
     async fn report(&self, webhook: &Webhook, trace: TraceId) -> Result<Vec<u8>, Problem> {
         let platform = &*self.host.platform;
         let signed = platform.sign(&webhook.id, serde_json::to_string(&webhook.body)?)?;
         let (traceparent, ask) = (trace.traceparent(webhook.attempt.into()), GatewayAsk::Webhook(signed));
-        answered(batch::ask(&self.batches, platform, &Object::Gateway, &traceparent, None, &ask).await)
+        answered(batch::ask(&self.batches, platform, &Object::Gateway, Company::Sale, &traceparent, None, &ask).await)
     }
 
     /// Answers what it is asked.

@@ -59,7 +59,10 @@ export default {
 export class Gateway extends WorkerEntrypoint {
   ask(questions) {
     intact();
-    return run(() => wasm.ask(this.env, questions));
+    const answer = run(() => wasm.ask(this.env, questions));
+    // It goes on when whoever asked is gone, as a request does.
+    if (answer instanceof Promise) this.ctx.waitUntil(answer);
+    return answer;
   }
 }
 

@@ -25,6 +25,8 @@ struct Isolate {
     tasks: RefCell<Vec<(u64, Task)>>,
     calls: RefCell<Vec<Call>>,
     pauses: Cell<u64>,
+    /// Whether all live and die together.
+    is_object: Cell<bool>,
     /// The request that goes on now.
     current: Cell<u64>,
 }
@@ -48,6 +50,13 @@ impl Carrier for Request {
         self.0.pauses.set(self.0.pauses.get() + 1);
         let over = self.0.now.get() + ms;
         std::future::poll_fn(|_| if self.0.now.get() >= over { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    async fn abandoned(&self, ms: u64) {
+        if self.0.is_object.get() {
+            std::future::pending().await
+        }
+        self.pause(ms).await;
     }
 
     fn bell(&self) -> (Bell, impl Future<Output = ()>) {
@@ -77,18 +86,22 @@ struct Scene {
 impl Scene {
     fn open() -> Self {
         let isolate = Rc::new(Isolate { now: Cell::new(1_000_000), ..Isolate::default() });
-        Self { isolate, batches: batches(CALLS_MAX), requests: Cell::new(0) }
+        Self { isolate, batches: batches(CALLS_MAX, PATIENCE_MS), requests: Cell::new(0) }
     }
 
     /// A request that asks `text`; it is not looked at before the next turn.
     fn ask(&self, text: &str) -> Outcome {
+        self.ask_with(Company::Itself, text)
+    }
+
+    fn ask_with(&self, company: Company, text: &str) -> Outcome {
         let outcome = Outcome::default();
         let (batches, told, text) = (Rc::clone(&self.batches), Rc::clone(&outcome), text.as_bytes().to_vec());
         self.requests.set(self.requests.get() + 1);
         let request = Request(Rc::clone(&self.isolate), self.requests.get());
         let to = Object::Queue(EventId::parse("evt_1").expect("valid"));
         let work = async move {
-            let answer = send(&batches, &request, &to, text, PATIENCE_MS).await;
+            let answer = send(&batches, &request, &to, company, text, PATIENCE_MS).await;
             *told.borrow_mut() = Some(answer);
         };
         self.isolate.tasks.borrow_mut().push((self.requests.get(), Box::pin(work)));
@@ -290,13 +303,14 @@ fn calls_whose_requests_are_gone_hold_others_up_for_a_while_only() {
     let scene = Scene::busy();
     (1..=scene.requests.get()).for_each(|request| scene.cut(request));
     scene.isolate.calls.take();
+    scene.turn(10);
     let outcome = scene.ask("c");
     scene.turn(0);
     scene.turn(WAIT_MAX_MS - 1);
     assert!(scene.carried().is_empty());
     scene.turn(1);
     assert_eq!(scene.carried(), ["c"]);
-    scene.turn(PATIENCE_MS - WAIT_MAX_MS - 1);
+    scene.turn(PATIENCE_MS - WAIT_MAX_MS - 10);
     scene.answer();
     assert_eq!(told(&outcome), granted("<c>"));
     // Those calls would be over by now, were they alive.
@@ -333,4 +347,50 @@ fn who_is_in_a_batch_that_another_one_sent_has_patience_of_their_own() {
     assert_eq!(scene.carried().last().map(String::as_str), Some("c d"));
     scene.turn(PATIENCE_MS - WAIT_MAX_MS);
     assert_eq!([told(&first), told(&second)], [Some(Err(Fault::TimedOut)), Some(Err(Fault::TimedOut))]);
+}
+
+#[test]
+fn who_gives_up_makes_room_for_the_next_where_nobody_looks_by_a_timer() {
+    let scene = Scene::busy();
+    scene.isolate.is_object.set(true);
+    let outcomes = ["c", "d"].map(|text| scene.ask(text));
+    scene.turn(0);
+    // The calls that are out never come back, and those who waited behind them since the same instant have no time left either.
+    scene.turn(PATIENCE_MS);
+    scene.turn(0);
+    assert_eq!(outcomes.each_ref().map(told), [Some(Err(Fault::TimedOut)), Some(Err(Fault::TimedOut))]);
+    scene.isolate.calls.take();
+    let later = scene.ask("e");
+    scene.turn(0);
+    assert_eq!(scene.carried(), ["e"]);
+    scene.answer();
+    assert_eq!(told(&later), granted("<e>"));
+}
+
+#[test]
+fn whoever_has_no_time_left_gives_others_enough() {
+    let scene = Scene::busy();
+    scene.isolate.is_object.set(true);
+    scene.turn(1);
+    let first = scene.ask("c");
+    scene.turn(0);
+    scene.turn(PATIENCE_MS - 2);
+    let second = scene.ask("d");
+    scene.turn(0);
+    scene.turn(1);
+    scene.turn(0);
+    assert_eq!(scene.carried().last().map(String::as_str), Some("c d"));
+    scene.turn(CALL_MIN_MS - 1);
+    scene.answer();
+    assert_eq!([told(&first), told(&second)], ["<c>", "<d>"].map(granted));
+}
+
+#[test]
+fn those_who_wait_for_something_else_go_in_calls_of_their_own() {
+    let scene = Scene::busy();
+    let opening = scene.ask_with(Company::Provider, "c");
+    scene.turn(0);
+    assert_eq!(scene.carried().last().map(String::as_str), Some("c"));
+    scene.answer();
+    assert_eq!(told(&opening), granted("<c>"));
 }

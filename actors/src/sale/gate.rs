@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Problem,
-    ask::{EventAsk, InventoryAsk, Object, ask_configured},
+    ask::{Company, EventAsk, InventoryAsk, Object, ask_configured},
     recent::Recent,
 };
 
@@ -56,6 +56,7 @@ pub trait Gate {
     fn ask_in_company<A: Serialize>(
         &self,
         object: &Object,
+        company: Company,
         event: Option<&Event>,
         ask: &A,
     ) -> impl Future<Output = Result<Answer, Self::Error>>;
@@ -82,8 +83,9 @@ pub fn told() -> Told {
 /// There is no answer, or no such event.
 pub async fn ask<G: Gate, A: EventAsk>(gate: &G, event_id: &EventId, object: &Object, ask: &A) -> Result<Answer, G::Error> {
     let is_told = Rc::clone(gate.told().borrow_mut().get_or_insert_with(object, Rc::default));
-    let send = async |event: Option<&Event>| {
-        if ask.is_of_crowds() { gate.ask_in_company(object, event, ask).await } else { gate.ask(object, event, ask).await }
+    let send = async |event: Option<&Event>| match ask.company() {
+        Some(company) => gate.ask_in_company(object, company, event, ask).await,
+        None => gate.ask(object, event, ask).await,
     };
     ask_configured(&is_told, async || gate.event(event_id).await, send).await
 }

@@ -5,7 +5,8 @@ use std::{cell::Cell, rc::Rc};
 use actors::{
     Problem,
     ask::{
-        Envelope, Fault, GatewayAsk, InventoryAsk, Object, PaymentAsk, QueueAsk, SignedWebhook, ask_through, encode, question,
+        Company, Envelope, Fault, GatewayAsk, InventoryAsk, Object, PaymentAsk, QueueAsk, SignedWebhook, ask_through, encode,
+        question,
     },
     batch::{self, Batches},
     carrier,
@@ -91,7 +92,7 @@ pub(crate) struct Isolate {
 
 impl Isolate {
     fn new(life: u64) -> Self {
-        Self { life, boards: board::boards(), told: sale::told(), batches: batch::batches(CALLS_MAX) }
+        Self { life, boards: board::boards(), told: sale::told(), batches: batch::batches(CALLS_MAX, carrier::ASK_MAX_MS) }
     }
 }
 
@@ -193,9 +194,15 @@ impl Gate for Door {
         Ok(ask_through(async |body: &[u8]| carrier::send(&machine, object, body).await, "", event, question).await?)
     }
 
-    async fn ask_in_company<A: Serialize>(&self, object: &Object, event: Option<&Event>, question: &A) -> Result<Answer, No> {
+    async fn ask_in_company<A: Serialize>(
+        &self,
+        object: &Object,
+        company: Company,
+        event: Option<&Event>,
+        question: &A,
+    ) -> Result<Answer, No> {
         self.asked.set(self.asked.get() + 1);
-        Ok(batch::ask(&self.isolate.batches, &machine_of(self), object, "", event, question).await?)
+        Ok(batch::ask(&self.isolate.batches, &machine_of(self), object, company, "", event, question).await?)
     }
 
     async fn event(&self, _event_id: &EventId) -> Result<Rc<Event>, No> {

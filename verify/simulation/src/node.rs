@@ -395,7 +395,7 @@ impl Carrier for Machine {
         self.world.0.executor.sleep(ms)
     }
 
-    async fn patience(&self, ms: u64) {
+    async fn abandoned(&self, ms: u64) {
         match self.object {
             Some(_) => std::future::pending().await,
             None => self.pause(ms).await,

@@ -16,7 +16,7 @@ use crate::{
     trace::Trace,
 };
 
-/// Called by objects: bytes of questions in, a promise of bytes out. See [`shell::ask`].
+/// Called by objects: bytes of questions in, bytes or a promise of them out. See [`shell::ask`].
 ///
 /// # Errors
 /// These are no questions.

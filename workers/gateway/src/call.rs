@@ -6,7 +6,7 @@ use std::{
 };
 
 use actors::{
-    ask::{Fault, Object},
+    ask::{Company, Fault, Object},
     batch,
     carrier::{ASK_MAX_MS, Bell, Carrier},
 };
@@ -240,11 +240,12 @@ impl Call {
     pub async fn ask_in_company<A: Serialize>(
         &self,
         object: &Object,
+        company: Company,
         event: Option<&Event>,
         ask: &A,
     ) -> Result<Answer, ApiError> {
         let (batches, traceparent) = (isolate::batches(), self.trace.traceparent());
-        Ok(self.timed(object.binding(), batch::ask(&batches, self, object, &traceparent, event, ask)).await?)
+        Ok(self.timed(object.binding(), batch::ask(&batches, self, object, company, &traceparent, event, ask)).await?)
     }
 
     /// Awaits `work` of `service` and notes how long it took.

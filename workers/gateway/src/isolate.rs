@@ -7,6 +7,7 @@ use std::{
 
 use actors::{
     batch::{self, Batches},
+    carrier::ASK_MAX_MS,
     sale::{self, Told},
 };
 use shell::clock;
@@ -22,7 +23,7 @@ use crate::{
 };
 
 thread_local! {
-    static BATCHES: Batches = batch::batches(batch::CALLS_MAX);
+    static BATCHES: Batches = batch::batches(batch::CALLS_MAX, ASK_MAX_MS);
     static NEWCOMERS: RefCell<Option<Concurrency>> = const { RefCell::new(None) };
     static CONFIG: OnceCell<Result<Rc<Config>, Vec<String>>> = const { OnceCell::new() };
     static GRANTED: RefCell<Granted> = RefCell::default();

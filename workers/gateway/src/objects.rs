@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use actors::{
     Problem,
-    ask::{EventAsk, Object, PaymentAsk, QueueAsk},
+    ask::{Company, EventAsk, Object, PaymentAsk, QueueAsk},
     sale::{self, Gate, Told},
 };
 use domain::{
@@ -44,8 +44,14 @@ impl Gate for Call {
         self.ask_object(object.binding(), &object.name(), event, ask).await
     }
 
-    async fn ask_in_company<A: Serialize>(&self, object: &Object, event: Option<&Event>, ask: &A) -> Result<Answer, ApiError> {
-        self.ask_in_company(object, event, ask).await
+    async fn ask_in_company<A: Serialize>(
+        &self,
+        object: &Object,
+        company: Company,
+        event: Option<&Event>,
+        ask: &A,
+    ) -> Result<Answer, ApiError> {
+        self.ask_in_company(object, company, event, ask).await
     }
 
     async fn event(&self, event_id: &EventId) -> Result<Rc<Event>, ApiError> {
@@ -82,7 +88,7 @@ pub async fn inventory_look(call: &Call, event_id: &EventId, query: inventory::Q
 /// # Errors
 /// There is no answer.
 pub async fn payment(call: &Call, intent: &PaymentIntentId, ask: &PaymentAsk) -> Result<Answer, ApiError> {
-    call.ask_in_company(&Object::Payment(intent.event_id.clone()), None, ask).await
+    call.ask_in_company(&Object::Payment(intent.event_id.clone()), Company::Sale, None, ask).await
 }
 
 /// Hands an object of an event the event as it is now.

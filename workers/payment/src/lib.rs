@@ -2,7 +2,7 @@
 //! object does around them in [`actors::payment`]; this crate stores rows.
 //!
 //! It stands where a real provider will stand: the inventory instructs it, and its decisions come back as signed
-//! webhooks through the public contract.
+//! webhooks, which the gateway believes by their signatures alone.
 
 mod object;
 mod store;

@@ -66,7 +66,7 @@ extern "C" {
     fn ask(this: &Stub, questions: &Uint8Array) -> Result<Promise, JsValue>;
 }
 
-/// How an object is reached. The gateway is one, for a binding without a class.
+/// How an object is reached. The gateway is asked like one.
 fn stub(env: &Env, binding: &'static str, name: &str) -> worker::Result<Stub> {
     if binding == Object::Gateway.binding() {
         return Ok(env.service(binding)?.into_rpc());

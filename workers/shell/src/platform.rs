@@ -114,7 +114,7 @@ impl Carrier for ObjectPlatform {
         pause(ms).await;
     }
 
-    async fn patience(&self, _ms: u64) {
+    async fn abandoned(&self, _ms: u64) {
         std::future::pending().await
     }
 
