@@ -6,15 +6,13 @@ use std::{
 };
 
 use actors::{
-    ask::{Company, Fault, Object},
-    batch,
-    carrier::{ASK_MAX_MS, Bell, Carrier},
+    ask::{Fault, Object},
+    carrier::{Bell, Carrier},
 };
-use domain::{event::Event, id::EventId, idempotency::Idempotency, machine::Answer, time::Millis};
-use serde::{Serialize, de::DeserializeOwned};
+use domain::{id::EventId, idempotency::Idempotency, time::Millis};
+use serde::de::DeserializeOwned;
 use shell::{
     clock,
-    limit::within,
     promise::{bell, pause},
 };
 use worker::{D1Database, Env, Method};
@@ -215,37 +213,6 @@ impl Call {
         self.notes.operate(operation);
         self.notes.idempotency.set(Some(idempotency));
         Ok(idempotency)
-    }
-
-    /// Asks the object `name` of `binding`, and notes how long it took. A refusal is an answer.
-    ///
-    /// # Errors
-    /// There is no answer: `OVERLOADED`, `UNAVAILABLE`, `INTERNAL_ERROR`, or after [`ASK_MAX_MS`] `UPSTREAM_TIMEOUT`.
-    pub async fn ask_object<A: Serialize>(
-        &self,
-        binding: &'static str,
-        name: &str,
-        event: Option<&Event>,
-        ask: &A,
-    ) -> Result<Answer, ApiError> {
-        let traceparent = self.trace.traceparent();
-        let answer = within(ASK_MAX_MS, shell::ask::ask(&self.env, binding, name, &traceparent, event, ask));
-        Ok(self.timed(binding, answer).await.ok_or(Code::UpstreamTimeout)??)
-    }
-
-    /// The same, in one call with what others ask it, where they are many. See [`actors::batch`].
-    ///
-    /// # Errors
-    /// As of [`Self::ask_object`].
-    pub async fn ask_in_company<A: Serialize>(
-        &self,
-        object: &Object,
-        company: Company,
-        event: Option<&Event>,
-        ask: &A,
-    ) -> Result<Answer, ApiError> {
-        let (batches, traceparent) = (isolate::batches(), self.trace.traceparent());
-        Ok(self.timed(object.binding(), batch::ask(&batches, self, object, company, &traceparent, event, ask)).await?)
     }
 
     /// Awaits `work` of `service` and notes how long it took.

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use actors::{
     Problem,
     ask::{Company, EventAsk, Object, PaymentAsk, QueueAsk},
+    batch,
+    carrier::ASK_MAX_MS,
     sale::{self, Gate, Told},
 };
 use domain::{
@@ -16,7 +18,7 @@ use domain::{
     time::Millis,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use shell::{clock, promise::pause};
+use shell::{clock, limit::within, promise::pause};
 
 use crate::{
     call::Call,
@@ -41,7 +43,9 @@ impl Gate for Call {
     }
 
     async fn ask<A: Serialize>(&self, object: &Object, event: Option<&Event>, ask: &A) -> Result<Answer, ApiError> {
-        self.ask_object(object.binding(), &object.name(), event, ask).await
+        let (name, traceparent) = (object.name(), self.trace.traceparent());
+        let asked = shell::ask::ask(&self.env, object.binding(), &name, &traceparent, event, ask);
+        Ok(self.timed(object.binding(), within(ASK_MAX_MS, asked)).await.ok_or(Code::UpstreamTimeout)??)
     }
 
     async fn ask_in_company<A: Serialize>(
@@ -51,7 +55,9 @@ impl Gate for Call {
         event: Option<&Event>,
         ask: &A,
     ) -> Result<Answer, ApiError> {
-        self.ask_in_company(object, company, event, ask).await
+        let (batches, traceparent) = (isolate::batches(), self.trace.traceparent());
+        let asked = batch::ask(&batches, self, object, company, &traceparent, event, ask);
+        Ok(self.timed(object.binding(), asked).await?)
     }
 
     async fn event(&self, event_id: &EventId) -> Result<Rc<Event>, ApiError> {

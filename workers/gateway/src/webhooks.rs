@@ -3,7 +3,10 @@
 //! D1 has what an endpoint is to be, its object how it does. A change is written to D1 and then told to the object; where that
 //! is lost, whoever next has something for the object finds that it knows an older version, and tells it.
 
-use actors::ask::{EndpointId, Object, WebhookAsk};
+use actors::{
+    ask::{EndpointId, Object, WebhookAsk},
+    sale::Gate,
+};
 use domain::{
     delivery::{
         Directions, Standing, Version,
@@ -127,7 +130,7 @@ pub async fn named(call: &Call, webhook_id: &str) -> Result<Endpoint, ApiError> 
 /// There is no answer.
 pub async fn ask(call: &Call, endpoint: &Endpoint, question: &WebhookAsk) -> Result<Vec<u8>, ApiError> {
     let object = Object::Webhook(endpoint.webhook_id.clone());
-    let ask = async |question: &WebhookAsk| call.ask_object(object.binding(), &object.name(), None, question).await;
+    let ask = async |question: &WebhookAsk| call.ask(&object, None, question).await;
     match ask(question).await? {
         Answer::Refused(Refusal::Unconfigured) => {}
         answer => return objects::granted(answer),
@@ -244,7 +247,7 @@ pub async fn delete(call: &Call) -> Result<Reply, ApiError> {
     // Also where the row was gone before: an earlier attempt may have come no further.
     let drop = WebhookAsk::Drop { created_at: gone.as_ref().map(|gone| Millis(gone.created_at)) };
     let object = Object::Webhook(id.clone());
-    objects::granted(call.ask_object(object.binding(), &object.name(), None, &drop).await?)?;
+    objects::granted(call.ask(&object, None, &drop).await?)?;
     gone.ok_or(Code::NotFound)?;
     Ok(Reply::json(200, &json!({ "webhook_id": id, "status": "deleted" })))
 }
