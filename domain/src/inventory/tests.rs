@@ -556,6 +556,17 @@ fn a_late_approval_is_voided_when_one_seat_is_gone() {
 }
 
 #[test]
+fn a_late_approval_is_voided_when_its_user_has_taken_others_and_may_have_no_more() {
+    let mut sale = Sale::new(r#"[{"id":"A","price":100,"rows":[{"id":"1","count":8}]}]"#);
+    let key = sale.hold("ann", &["A-1-1", "A-1-2", "A-1-3", "A-1-4"]).unwrap();
+    let intent = sale.open(key, "ann", Scenario::Delay).unwrap();
+    sale.now = START.plus_ms(HOLD_MS);
+    sale.hold("ann", &["A-1-5", "A-1-6", "A-1-7", "A-1-8"]).unwrap();
+    assert_eq!(sale.decided(&intent, 400, payment::Outcome::Approved), "voided");
+    assert_eq!((sale.status(key), sale.state("A-1-1")), (Status::Expired, SeatState::Available));
+}
+
+#[test]
 fn an_intent_that_never_answers_ends_with_the_hold_and_an_approval_that_crosses_its_end_is_given_back() {
     let mut sale = Sale::small();
     let key = sale.hold("ann", &["A-1-1"]).unwrap();

@@ -7,6 +7,7 @@ use super::{
     *,
 };
 use crate::{
+    event::Event,
     hash::Hash128,
     id::{EventId, PaymentIntentId, ReservationKey, UserId},
     machine::{self, Answer},
@@ -134,6 +135,18 @@ fn commands_that_need_nothing_of_the_rows_share_one_commit() {
     let traces: Vec<u128> = rows.ledger.iter().map(|entry| entry.trace_id.0).collect();
     assert_eq!(traces, [1, 2, 3], "each by its own request");
     assert_eq!(rows.commits, before + 1);
+}
+
+#[test]
+fn a_row_that_the_same_commit_changed_is_saved_before_it_is_read() {
+    let mut sale = Sale::small();
+    let event = sale.engine.read(sale.now).unwrap().event().unwrap().clone();
+    // A new description takes from memory what has ended.
+    let newer = Command::Configure(Box::new(Event { version: event.version + 1, ..event }));
+    let cancel = |scope| command(&Ask { act: 2, reservation: 1, seat: 1, scope, after_ms: 0, joins: false });
+    let outcomes = all(&mut sale, &[hold(1), cancel(0), newer, cancel(1)]).unwrap();
+    assert!(outcomes[..3].iter().all(|outcome| matches!(outcome.answer, Answer::Granted { .. })));
+    assert_ne!(outcomes[3].answer, Answer::Refused(Refusal::ReservationNotFound));
 }
 
 #[test]
