@@ -14,7 +14,7 @@ const GAP_MS: f64 = 0.4;
 const GAP_MAX_MS: f64 = 10.0;
 
 /// When the next call may leave, by how many ask. Somebody who is alone never waits. A busy process takes requests up one by
-/// one, and calls that left at once would carry one each, however many wait to be taken up.
+/// one, and calls that left at once would carry few questions, however many people wait to be taken up.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     asked: Cell<f64>,
