@@ -264,22 +264,6 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whether every seat and place of `old` is still there, its section where it was.
-    #[must_use]
-    pub fn has_all_of(&self, old: &Self) -> bool {
-        let keeps = |(old, new): (&Section, &Section)| match (&old.kind, &new.kind) {
-            (SectionKind::Seated { rows: old_rows }, SectionKind::Seated { rows }) => old_rows.iter().all(|old_row| {
-                let row = rows.iter().find(|row| row.id == old_row.id);
-                old.id == new.id && row.is_some_and(|row| row.count >= old_row.count)
-            }),
-            (SectionKind::General { capacity: old_capacity }, SectionKind::General { capacity }) => {
-                old.id == new.id && capacity >= old_capacity
-            }
-            _ => false,
-        };
-        old.sections.len() <= self.sections.len() && old.sections.iter().zip(&self.sections).all(keeps)
-    }
-
     /// Whether sales have not begun, at `now`.
     #[must_use]
     pub fn is_before_opening(&self, now: Millis) -> bool {

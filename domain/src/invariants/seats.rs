@@ -119,12 +119,6 @@ impl SeatsWitness {
         self.bought.contains(&admission)
     }
 
-    /// Since when a hold is over that nobody has ended yet.
-    #[must_use]
-    pub fn overdue_since(&self, now: Millis) -> Option<Millis> {
-        self.deadlines.first().map(|(at, _)| *at).filter(|at| *at <= now)
-    }
-
     /// Whether anything is owed, or an envelope was not dealt with.
     #[must_use]
     pub fn owes(&self) -> bool {

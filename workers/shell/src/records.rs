@@ -31,14 +31,6 @@ pub fn load(sql: &Sql) -> Result<Vec<Record>> {
     rows.iter().map(record).collect()
 }
 
-/// Saves what `batch` says of records. Call it inside the transaction of the effect.
-///
-/// # Errors
-/// Storage is broken.
-pub fn save<C>(sql: &Sql, batch: &Batch<'_, C>) -> Result<()> {
-    statements(batch)?.into_iter().try_for_each(|(statement, bindings)| sql.exec(statement, bindings))
-}
-
 /// What `batch` says of records, for the commit of the effect.
 ///
 /// # Errors

@@ -168,17 +168,6 @@ impl Sql {
         Self { sql: storage.sql(), storage }
     }
 
-    /// Brings the schema to its newest version: runs, in one transaction, the migrations that were not run yet.
-    /// A migration is never changed once it was deployed; the next one is added behind it.
-    ///
-    /// # Errors
-    /// Storage is broken, or was written by a newer version.
-    pub fn migrate(&self, migrations: &'static [&'static str]) -> Result<()> {
-        let version = self.version()?;
-        let missing = later(migrations, migrations.len(), version)?;
-        if missing.is_empty() { Ok(()) } else { self.run_all(make(missing, migrations.len())?) }
-    }
-
     /// The version of the tables; 0 where there are none.
     fn version(&self) -> Result<usize> {
         // Asked before: naming a table that is not there is an error. Nothing is written by asking.
@@ -214,16 +203,6 @@ impl Sql {
     /// SQLite refused it.
     pub fn exec(&self, statement: &'static str, bindings: Vec<SqlStorageValue>) -> Result<()> {
         self.run(statement, bindings).map(|_| ())
-    }
-
-    /// Runs a statement whose one parameter is a JSON array of rows, as often as they need and not at all without any.
-    ///
-    /// # Errors
-    /// SQLite refused it.
-    pub fn exec_many<T: serde::Serialize>(&self, statement: &'static str, rows: &[T]) -> Result<()> {
-        many(statement, rows, ROWS_PER_STATEMENT)?
-            .into_iter()
-            .try_for_each(|(statement, bindings)| self.exec(statement, bindings))
     }
 
     /// Runs one statement for its rows.
