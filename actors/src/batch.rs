@@ -38,7 +38,7 @@ const BYTES_MAX: usize = 256 * 1024;
 const WAIT_MAX_MS: u64 = 500;
 /// A call has at least this long, in milliseconds, however little time is left to whoever makes it: others are in it.
 const CALL_MIN_MS: u64 = 5000;
-/// Objects of which an isolate knows what it asks them.
+/// Objects, each by company, of which an isolate knows what it asks them.
 const TARGETS_MAX: usize = 512;
 
 /// What an isolate has to ask.

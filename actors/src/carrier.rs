@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::ask::{Fault, Object, ask_through};
 
-/// How long whoever asks waits for the answer of an object, in milliseconds. What it was asked may still be done: it is asked
+/// How long whoever asks waits for the answer of an object, in milliseconds; see [`crate::batch`] for who makes a call late. What it was asked may still be done: it is asked
 /// again with the same key, or about the same effect.
 pub const ASK_MAX_MS: u64 = 15_000;
 

@@ -17,7 +17,8 @@ use crate::{
     batch::{self, Batches, CALLS_MAX},
 };
 
-/// Longest time that one try may take, in milliseconds: less than whoever has a payment decided waits.
+/// How long a report waits for its answer, in milliseconds: less than whoever has a payment decided waits. A call that it makes
+/// for others may take some seconds more.
 const TRY_MAX_MS: u64 = 10_000;
 
 /// Who takes money. The inventory instructs it by effects, each of which it may get more than once, and hears its decisions
